@@ -1,0 +1,3 @@
+"""hetbench: what a model costs on every accelerator in a machine."""
+
+__version__ = "0.1.0"

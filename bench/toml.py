@@ -1,0 +1,149 @@
+"""Reading TOML into frozen dataclasses, strictly, with the line and key in every error.
+
+Suites, model cards, adapters and rule files all come through here. A dataclass's type hints are
+the schema: unknown keys, missing keys and wrong types are refused.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import sys
+import types
+import typing
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from bench.errors import RefusedInput
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+T = TypeVar("T")
+MAX_BYTES = 1 << 20
+
+
+def read(path: Path) -> dict[str, Any]:
+    """Parse one TOML file of at most 1 MiB; raises RefusedInput."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RefusedInput(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise RefusedInput(f"{path} is larger than {MAX_BYTES} bytes; it is not a settings file")
+    try:
+        return tomllib.loads(data.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise RefusedInput(f"{path} is not valid TOML: {error}") from error
+
+
+def load(cls: type[T], path: Path) -> T:
+    """Read `path` as one `cls`; raises RefusedInput naming line and key."""
+    return convert(cls, read(path), path)
+
+
+def convert(cls: type[T], table: Any, path: Path, at: tuple[str | int, ...] = ()) -> T:
+    """Make a `cls` from a parsed table found in `path` under the key path `at`."""
+    return typing.cast(T, _value(cls, table, path, at))
+
+
+def _refuse(path: Path, at: tuple[str | int, ...], problem: str) -> RefusedInput:
+    key = ".".join(str(part) for part in at) or "(top level)"
+    line = _line(path, at)
+    return RefusedInput(f"{path}:{line}: {key}: {problem}")
+
+
+def _value(hint: Any, value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if dataclasses.is_dataclass(hint) and isinstance(hint, type):
+        return _record(hint, value, path, at)
+    if origin in (typing.Union, types.UnionType):
+        return _union(args, value, path, at)
+    if origin is Literal:
+        if value not in args:
+            raise _refuse(path, at, f"{value!r} is none of {', '.join(map(str, args))}")
+        return value
+    if origin is tuple:
+        if not isinstance(value, list):
+            raise _refuse(path, at, f"{value!r} is not a list")
+        return tuple(_value(args[0], v, path, (*at, i)) for i, v in enumerate(value))
+    if origin in (dict, Mapping) or hint in (dict, Mapping):
+        if not isinstance(value, dict):
+            raise _refuse(path, at, f"{value!r} is not a table")
+        inner = args[1] if args else Any
+        return {k: _value(inner, v, path, (*at, k)) for k, v in value.items()}
+    if hint is Any:
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise _refuse(path, at, f"{value!r} is not of type {hint.__name__}")
+    return value
+
+
+def _union(args: tuple[Any, ...], value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
+    problems = []
+    for option in args:
+        if option is type(None):
+            continue
+        try:
+            return _value(option, value, path, at)
+        except RefusedInput as problem:
+            problems.append(problem)
+    raise problems[0]
+
+
+def _record(cls: type, table: Any, path: Path, at: tuple[str | int, ...]) -> Any:
+    if not isinstance(table, dict):
+        raise _refuse(path, at, f"{table!r} is not a table")
+    hints = typing.get_type_hints(cls)
+    fields = {f.name: f for f in dataclasses.fields(cls)}
+    for key in table:
+        if key not in fields:
+            near = get_close_matches(key, fields, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(fields)}"
+            raise _refuse(path, (*at, key), f"unknown key{hint}")
+    for name, field in fields.items():
+        required = (
+            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+        )
+        if required and name not in table:
+            raise _refuse(path, at, f"the key {name!r} is missing")
+    values = {k: _value(hints[k], v, path, (*at, k)) for k, v in table.items()}
+    try:
+        return cls(**values)
+    except ValueError as error:  # a __post_init__ check
+        raise _refuse(path, at, str(error)) from error
+
+
+def _line(path: Path, at: tuple[str | int, ...]) -> int:
+    """Line on which the key path starts, found in the text since tomllib keeps no positions."""
+    wanted = [part for part in at if isinstance(part, str)]
+    counts = [part for part in at if isinstance(part, int)]
+    table: list[str] = []
+    seen: dict[str, int] = {}
+    best = 1
+    for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
+        header = re.match(r"\s*\[(\[?)\s*([^\]]+?)\s*\]", line)
+        key = re.match(r"\s*([\w\"'.-]+)\s*=", line)
+        if header:
+            table = [part.strip("\"' ") for part in header[2].split(".")]
+            if header[1]:
+                seen[header[2]] = seen.get(header[2], -1) + 1
+                if counts and seen[header[2]] != counts[0]:
+                    table = ["(another item)"]
+            here = table
+        elif key:
+            here = [*table, *(part.strip("\"' ") for part in key[1].split("."))]
+        else:
+            continue
+        if here == wanted[: len(here)]:
+            best = number
+            if here == wanted:
+                break
+    return best
