@@ -76,7 +76,7 @@ class Sensor(ABC):
     def read(self) -> Sample:
         """One stamped sample; raises OSError or SensorError when the reading fails."""
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most sensors hold nothing
         """Give back handles."""
 
 

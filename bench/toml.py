@@ -21,7 +21,7 @@ from bench.errors import RefusedInput
 if sys.version_info >= (3, 11):
     import tomllib
 else:
-    import tomli as tomllib
+    import tomli as tomllib  # the same code under its older name
 
 T = TypeVar("T")
 MAX_BYTES = 1 << 20
@@ -37,9 +37,10 @@ def read(path: Path) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise RefusedInput(f"{path} is larger than {MAX_BYTES} bytes; it is not a settings file")
     try:
-        return tomllib.loads(data.decode("utf-8"))
+        table: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RefusedInput(f"{path} is not valid TOML: {error}") from error
+    return table
 
 
 def load(cls: type[T], path: Path) -> T:
@@ -52,7 +53,8 @@ def convert(cls: type[T], table: Any, path: Path, at: tuple[str | int, ...] = ()
     return typing.cast(T, _value(cls, table, path, at))
 
 
-def _refuse(path: Path, at: tuple[str | int, ...], problem: str) -> RefusedInput:
+def problem(path: Path, at: tuple[str | int, ...], problem: str) -> RefusedInput:
+    """A RefusedInput for the key path `at` of the file, with its line."""
     key = ".".join(str(part) for part in at) or "(top level)"
     line = _line(path, at)
     return RefusedInput(f"{path}:{line}: {key}: {problem}")
@@ -66,15 +68,15 @@ def _value(hint: Any, value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
         return _union(args, value, path, at)
     if origin is Literal:
         if value not in args:
-            raise _refuse(path, at, f"{value!r} is none of {', '.join(map(str, args))}")
+            raise problem(path, at, f"{value!r} is none of {', '.join(map(str, args))}")
         return value
     if origin is tuple:
         if not isinstance(value, list):
-            raise _refuse(path, at, f"{value!r} is not a list")
+            raise problem(path, at, f"{value!r} is not a list")
         return tuple(_value(args[0], v, path, (*at, i)) for i, v in enumerate(value))
     if origin in (dict, Mapping) or hint in (dict, Mapping):
         if not isinstance(value, dict):
-            raise _refuse(path, at, f"{value!r} is not a table")
+            raise problem(path, at, f"{value!r} is not a table")
         inner = args[1] if args else Any
         return {k: _value(inner, v, path, (*at, k)) for k, v in value.items()}
     if hint is Any:
@@ -82,47 +84,51 @@ def _value(hint: Any, value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
     if hint is float and type(value) is int:
         return float(value)
     if type(value) is not hint:
-        raise _refuse(path, at, f"{value!r} is not of type {hint.__name__}")
+        raise problem(path, at, f"{value!r} is not of type {hint.__name__}")
     return value
 
 
 def _union(args: tuple[Any, ...], value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
+    if value is None and type(None) in args:
+        return None
     problems = []
     for option in args:
         if option is type(None):
             continue
         try:
             return _value(option, value, path, at)
-        except RefusedInput as problem:
-            problems.append(problem)
+        except RefusedInput as error:
+            problems.append(error)
     raise problems[0]
 
 
 def _record(cls: type, table: Any, path: Path, at: tuple[str | int, ...]) -> Any:
     if not isinstance(table, dict):
-        raise _refuse(path, at, f"{table!r} is not a table")
+        raise problem(path, at, f"{table!r} is not a table")
     hints = typing.get_type_hints(cls)
     fields = {f.name: f for f in dataclasses.fields(cls)}
     for key in table:
         if key not in fields:
             near = get_close_matches(key, fields, 1)
             hint = f"; did you mean {near[0]!r}?" if near else f"; known: {', '.join(fields)}"
-            raise _refuse(path, (*at, key), f"unknown key{hint}")
+            raise problem(path, (*at, key), f"unknown key{hint}")
     for name, field in fields.items():
         required = (
             field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         )
         if required and name not in table:
-            raise _refuse(path, at, f"the key {name!r} is missing")
+            raise problem(path, at, f"the key {name!r} is missing")
     values = {k: _value(hints[k], v, path, (*at, k)) for k, v in table.items()}
     try:
         return cls(**values)
     except ValueError as error:  # a __post_init__ check
-        raise _refuse(path, at, str(error)) from error
+        raise problem(path, at, str(error)) from error
 
 
 def _line(path: Path, at: tuple[str | int, ...]) -> int:
     """Line on which the key path starts, found in the text since tomllib keeps no positions."""
+    if not path.is_file():  # a record that came from another process, not from a file
+        return 0
     wanted = [part for part in at if isinstance(part, str)]
     counts = [part for part in at if isinstance(part, int)]
     table: list[str] = []

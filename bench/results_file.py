@@ -1,0 +1,140 @@
+"""Reading and writing results files: strict and bounded when read, atomic when written."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any, NoReturn
+
+from pydantic import ValidationError
+
+from bench.errors import HetbenchError, RefusedInput
+from bench.results import SCHEMA_VERSION, Results
+
+MAX_BYTES = 256 << 20
+MAX_DEPTH = 64
+_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+"""A whole string, which is skipped, or a bracket."""
+
+
+def read(path: Path) -> Results:
+    """Read a results file; raises RefusedInput with one sentence for anything else."""
+    return parse(_text(path), path)
+
+
+def parse(text: str, path: Path) -> Results:
+    """Validate the text of a results file that came from `path`."""
+    document = _json(text, path)
+    if not isinstance(document, dict) or document.get("kind") != "hetbench-results":
+        raise RefusedInput(f"{path} is JSON, but not a hetbench results file")
+    version = document.get("schema_version")
+    if version != SCHEMA_VERSION:
+        raise RefusedInput(
+            f"{path} has schema version {version!r}; this hetbench reads version {SCHEMA_VERSION}"
+        )
+    try:
+        # validated as JSON, where a list may stand for a tuple, but nothing else is coerced
+        return Results.model_validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise RefusedInput(
+            f"{path} is not a valid results file: {where}: {first['msg']} "
+            f"({error.error_count()} problems)"
+        ) from error
+
+
+def write(path: Path, results: Results) -> None:
+    """Write atomically: the old file stays until the new one is complete and on disk."""
+    write_text(path, results.model_dump_json(exclude_none=False) + "\n")
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` in one step; raises HetbenchError and leaves the old file intact."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> HetbenchError:
+    """The sentence for a failed write; says so when the disk is full."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return HetbenchError(
+            f"the disk is full: {path} could not be written; free some space, or choose another "
+            "place with --out"
+        )
+    return HetbenchError(f"cannot write {path}: {error.strerror}")
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise RefusedInput(f"cannot read {path}: {error.strerror}") from error
+    if len(data) > MAX_BYTES:
+        raise RefusedInput(f"{path} is larger than {MAX_BYTES >> 20} MiB, the most that is read")
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise RefusedInput(f"{path} is not a results file: it is not UTF-8 text") from error
+
+
+def _json(text: str, path: Path) -> Any:
+    if _depth(text) > MAX_DEPTH:
+        raise RefusedInput(f"{path} is nested deeper than {MAX_DEPTH} levels")
+    try:
+        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+    except json.JSONDecodeError as error:
+        raise RefusedInput(
+            f"{path} is not complete JSON, it may be truncated: line {error.lineno}, "
+            f"column {error.colno}: {error.msg}"
+        ) from error
+    except ValueError as error:
+        raise RefusedInput(f"{path} is not a valid results file: {error}") from error
+
+
+def _depth(text: str) -> int:
+    """Deepest nesting of brackets outside strings, without parsing."""
+    depth = deepest = 0
+    for bracket in _TOKEN.finditer(text):
+        token = bracket[0]
+        if token in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in "]}":
+            depth -= 1
+    return deepest
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("a key stands twice in one object")
+    return table
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a number a results file may hold")

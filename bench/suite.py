@@ -1,0 +1,222 @@
+"""Suites: versioned lists of cases, and the planning of cases out of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from bench import registry, toml
+from bench.errors import UsageError
+from bench.model import PRECISIONS, ModelCard, Precision
+
+MEASURE_RULES = 1
+"""Raised when a change of the measuring rules makes results incomparable with older ones."""
+
+ScenarioName = Literal["single-stream", "offline", "sustained"]
+SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """How long and how exactly a trial measures."""
+
+    budget_s: float = 3.0
+    """Most measuring time of one trial, warm-up and fidelity not counted."""
+    least_s: float = 0.5
+    least_samples: int = 20
+    confidence_width: float = 0.02
+    """Stop when the interval of the median is this narrow, as a share of the median."""
+    warmup_s: float = 1.0
+    """Most warm-up time; measuring starts anyway, and `steady` says false."""
+    slots: int = 4
+    """Distinct input sets that are rotated."""
+    timeout_s: float = 120.0
+    """A trial that has not ended by then is killed; loading and compiling count."""
+    sustained_s: float = 600.0
+    """Length of the scenario `sustained`."""
+    energy_s: float = 6.0
+    """Length of the steady load that energy is read over, where a power sensor is readable."""
+    idle_s: float = 10.0
+    """Length of the idle baseline before the first trial, where a power sensor is readable."""
+
+    def __post_init__(self) -> None:
+        for name in ("budget_s", "timeout_s", "sustained_s", "confidence_width"):
+            if not 0 < getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be above 0 and at most a day")
+        if not 1 <= self.slots <= 64:
+            raise ValueError("slots must be 1 to 64")
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Cases that are the product of the lists in it."""
+
+    models: tuple[str, ...]
+    scenarios: tuple[ScenarioName, ...]
+    precisions: tuple[Precision, ...] = ("fp32",)
+    batches: tuple[int, ...] = ()
+    """Fixed batch sizes; empty: 1 for single-stream, searched for the others."""
+    backends: tuple[str, ...] = ()
+    """Backends the group is meant for; empty: every one."""
+    allow_fallback: float = 0.0
+    """Share of nodes that may run elsewhere than on the target's provider."""
+
+    def __post_init__(self) -> None:
+        if any(not 1 <= batch <= 65_536 for batch in self.batches):
+            raise ValueError("a batch is 1 to 65536")
+        if not 0 <= self.allow_fallback < 1:
+            raise ValueError("allow_fallback is a share from 0 up to, not including, 1")
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """A versioned list of cases."""
+
+    name: str
+    version: int
+    title: str
+    title_zh: str
+    cases: tuple[Group, ...]
+    trials: int = 3
+    measure: Measure = field(default_factory=Measure)
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.trials <= 1000:
+            raise ValueError("trials must be 1 to 1000")
+
+    @property
+    def digest(self) -> str:
+        """Identifies the exact content, whatever the file looked like."""
+        return digest(asdict(self))
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One workload x scenario x target, before anything ran."""
+
+    target: str
+    card: ModelCard
+    precision: Precision
+    scenario: ScenarioName
+    batch: int | None
+    """None: the automatic search decides."""
+    measure: Measure
+    allow_fallback: float
+
+    @property
+    def id(self) -> str:
+        """Never depends on order; the same case has the same id in every run."""
+        batch = "auto" if self.batch is None else f"b{self.batch}"
+        return f"{self.card.name}/{self.precision}/{batch}/{self.scenario}/{self.target}"
+
+    @property
+    def version(self) -> str:
+        """Digest of what is measured, and by which rules."""
+        card = asdict(self.card)
+        measure = asdict(self.measure)
+        for key in ("title", "published", "source", "module"):
+            del card[key]
+        for key in ("timeout_s", "idle_s"):  # safety limits, not part of what is measured
+            del measure[key]
+        return digest([MEASURE_RULES, card, self.precision, self.scenario, self.batch, measure])
+
+
+def digest(value: Any) -> str:
+    """Twelve hex digits of the SHA-256 of a JSON-able value."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def load(name: str) -> Suite:
+    """A shipped suite by name, or any by its path; raises UsageError or RefusedInput."""
+    path = Path(name) if name.endswith(".toml") else registry.suites().get(name)
+    if path is None:
+        raise registry.unknown("suite", name, registry.suites())
+    suite = toml.load(Suite, path)
+    for index, group in enumerate(suite.cases):
+        for place, model in enumerate(group.models):
+            if model not in registry.models():
+                error = registry.unknown("model", model, registry.models())
+                raise toml.problem(path, ("cases", index, "models", place), str(error))
+    return suite
+
+
+def override(
+    suite: Suite,
+    models: Sequence[str] = (),
+    scenarios: Sequence[str] = (),
+    precisions: Sequence[str] = (),
+    batches: Sequence[int] = (),
+    trials: int | None = None,
+    budget_s: float | None = None,
+) -> Suite:
+    """The suite with the lists a person named on the command line put in place of its own."""
+    for name in models:
+        registry.model(name)
+    for name in scenarios:
+        if name not in SCENARIOS:
+            raise registry.unknown("scenario", name, SCENARIOS)
+    for name in precisions:
+        if name not in PRECISIONS:
+            raise registry.unknown("precision", name, PRECISIONS)
+    changes: dict[str, Any] = {}
+    if models:
+        changes["models"] = tuple(models)
+    if scenarios:
+        changes["scenarios"] = tuple(scenarios)
+    if precisions:
+        changes["precisions"] = tuple(precisions)
+    if batches:
+        changes["batches"] = tuple(batches)
+    try:
+        groups = tuple(replace(group, **changes) for group in suite.cases)
+        measure = suite.measure
+        if budget_s is not None:
+            measure = replace(
+                measure,
+                budget_s=budget_s,
+                sustained_s=budget_s,
+                least_s=min(measure.least_s, budget_s),
+            )
+        return replace(suite, cases=groups, measure=measure, trials=trials or suite.trials)
+    except ValueError as error:
+        raise UsageError(f"{error}") from error
+
+
+def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ()) -> list[Case]:
+    """Every case of the suite on every target, each once, in the suite's order.
+
+    `cards` puts a person's own models in place of the suite's.
+    """
+    found: dict[str, Case] = {}
+    for group in suite.cases:
+        chosen = cards or [registry.model(name) for name in group.models]
+        for card in chosen:
+            for precision in group.precisions:
+                for scenario in group.scenarios:
+                    batches: tuple[int | None, ...] = group.batches or (
+                        (1,) if scenario == "single-stream" else (None,)
+                    )
+                    for batch in batches:
+                        for target in targets:
+                            if group.backends and _backend(target) not in group.backends:
+                                continue
+                            case = Case(
+                                target=target,
+                                card=card,
+                                precision=precision,
+                                scenario=scenario,
+                                batch=batch,
+                                measure=suite.measure,
+                                allow_fallback=group.allow_fallback,
+                            )
+                            found.setdefault(case.id, case)
+    return list(found.values())
+
+
+def _backend(target: str) -> str:
+    return target.split("@")[0].split("+")[0]
