@@ -46,7 +46,8 @@ class OnnxProvider:
     device_type: Literal["", "CPU", "GPU", "NPU"] = ""
     """For a plug-in provider: which of its hardware devices to use; empty: all."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Provider options. `{index}` is the device's index, `{module}` the folder of `module`."""
+    """Provider options. `{index}` is the device's index, `{module}` the folder of `module` and
+    `{threads}` the number of host threads a trial may use."""
     precisions: tuple[str, ...] = ("fp32", "int8")
     """Precisions the provider computes in, as its documentation says."""
     static_shapes: bool = False

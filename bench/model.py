@@ -51,9 +51,10 @@ class ModelCard:
     size: Literal["lightweight", "large"]
     task: str
     parameters: int
-    flops: int
+    flops: int | None
     """Floating-point operations of one item's inference: 2 x multiply-accumulates of
-    convolutions, matrix products and attention, as torch.utils.flop_counter counts them."""
+    convolutions, matrix products and attention, as torch.utils.flop_counter counts them. None
+    for a user's own model whose operators cannot be counted."""
     published: str
     """What the publication says of parameters and operations, with its own way of counting."""
     source: str
@@ -67,6 +68,8 @@ class ModelCard:
     """True for convolutional networks, which most accelerators run faster in NHWC memory."""
     dimensions: Mapping[str, int] = field(default_factory=dict)
     """Further published dimensions: layers, hidden, heads, sequence."""
+    batch: int | None = None
+    """The only batch size the model takes; None: any."""
     module: str = ""
     """Import path of the package that holds the family's module; filled in by the registry."""
 
