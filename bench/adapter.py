@@ -67,7 +67,8 @@ class OnnxProvider:
     device_type: Literal["", "CPU", "GPU", "NPU"] = ""
     """For a plug-in provider: which of its hardware devices to use; empty: all."""
     options: Mapping[str, str] = field(default_factory=dict)
-    """Provider options. `{index}` is the device's index, `{module}` the folder of `module`."""
+    """Provider options. `{index}` is the device's index, `{module}` the folder of `module` and
+    `{threads}` the number of host threads a trial may use."""
     precisions: tuple[str, ...] = ("fp32", "int8")
     """Precisions the provider computes in, as its documentation says."""
     static_shapes: bool = False
@@ -86,7 +87,7 @@ class OnnxProvider:
         for precision in self.precisions:
             _known(precision, PRECISIONS, "precision")
         for text in self.options.values():
-            _placeholders(text, ("index", "module"))
+            _placeholders(text, ("index", "module", "threads"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,16 +194,24 @@ class Adapter:
 
 
 def fill(text: str, device: Device) -> str:
-    """A command's argument with the device's placeholders filled in."""
+    """A command's argument with the device's placeholders filled in.
+
+    Raises ValueError when the text asks for a UUID and the device has none.
+    """
     return _fill(text, device, str)
 
 
 def fill_pattern(pattern: str, device: Device) -> str:
-    """A regular expression with the device's placeholders filled in, taken literally."""
+    """A regular expression with the device's placeholders filled in, taken literally.
+
+    Raises ValueError when it asks for a UUID and the device has none.
+    """
     return _fill(pattern, device, re.escape)
 
 
 def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
+    if "{uuid}" in text and not device.uuid:
+        raise ValueError(f"{device.id} has no UUID or bus id")
     facts = device.properties
     index = facts.get("tool_index", str(device.index))
     values = {
