@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bench import cache
+from bench.errors import HetbenchError
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HETBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def _write(path: Path) -> None:
+    path.write_text("whole")
+
+
+def test_a_file_is_made_once(folder: Path) -> None:
+    calls = []
+
+    def make(path: Path) -> None:
+        calls.append(path)
+        path.write_text("content")
+
+    first = cache.prepared("abc", ".txt", make)
+    assert cache.prepared("abc", ".txt", make) == first
+    assert first.read_text() == "content"
+    assert len(calls) == 1
+    assert first.parent == folder
+
+
+def test_side_files_are_dropped(folder: Path) -> None:
+    def make(path: Path) -> None:
+        path.write_text("content")
+        (path.parent / "side").write_text("scratch")
+
+    path = cache.prepared("abc", ".txt", make)
+    assert {p.name for p in folder.iterdir()} == {path.name, "abc.txt.lock"}
+
+
+def test_a_failure_leaves_nothing_and_the_next_attempt_works(folder: Path) -> None:
+    def fail(path: Path) -> None:
+        path.write_text("half")
+        raise RuntimeError("exporter broke")
+
+    with pytest.raises(RuntimeError, match="exporter broke"):
+        cache.prepared("abc", ".txt", fail)
+    assert [p.name for p in folder.iterdir()] == ["abc.txt.lock"]
+    assert cache.prepared("abc", ".txt", _write).exists()
+
+
+def test_what_a_killed_run_left_is_replaced(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "abc.txt.work").mkdir()
+    (folder / "abc.txt.work" / "draft.txt").write_text("half")
+    path = cache.prepared("abc", ".txt", _write)
+    assert path.read_text() == "whole"
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.ENOSPC, "no space left"), (errno.EACCES, "cannot keep prepared files")],
+)
+def test_a_full_disk_or_a_forbidden_folder_is_one_sentence(
+    folder: Path, number: int, words: str
+) -> None:
+    def make(path: Path) -> None:
+        path.write_text("half")
+        raise OSError(number, os.strerror(number))
+
+    with pytest.raises(HetbenchError, match=words) as caught:
+        cache.prepared("abc", ".txt", make)
+    assert "HETBENCH_CACHE" in str(caught.value)
+    assert [p.name for p in folder.iterdir()] == ["abc.txt.lock"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_really_full_device(folder: Path) -> None:
+    def make(path: Path) -> None:
+        path.symlink_to("/dev/full")
+        path.write_bytes(b"x" * 100_000)
+
+    with pytest.raises(HetbenchError, match="no space left"):
+        cache.prepared("abc", ".txt", make)
+    assert not (folder / "abc.txt").exists()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("HETBENCH_CACHE", str(tmp_path / "file" / "below"))
+    with pytest.raises(HetbenchError, match="HETBENCH_CACHE"):
+        cache.folder()
+
+
+def test_the_folder_follows_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("HETBENCH_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache.folder() == tmp_path / "xdg" / "hetbench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache.folder() == tmp_path / "home" / ".cache" / "hetbench"
+
+
+def test_the_key_depends_on_every_fact_and_not_on_their_order() -> None:
+    assert cache.key(a=1, b="x") == cache.key(b="x", a=1)
+    assert cache.key(a=1, b="x") != cache.key(a=1, b="y")
+    assert cache.key(a=1) != cache.key(b=1)
+
+
+def test_two_processes_that_prepare_at_once_make_it_once(folder: Path, tmp_path: Path) -> None:
+    script = f"""
+import os, time
+from pathlib import Path
+from bench import cache
+
+def make(path):
+    with open({str(tmp_path / "made")!r}, "a") as log:
+        log.write(f"{{os.getpid()}}\\n")
+    time.sleep(0.3)
+    path.write_text(str(os.getpid()))
+
+print(cache.prepared("abc", ".txt", make).read_text())
+"""
+    children = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=Path(cache.__file__).parents[1],
+        )
+        for _ in range(2)
+    ]
+    answers = [child.communicate(timeout=60)[0].strip() for child in children]
+    assert [child.returncode for child in children] == [0, 0]
+    assert answers[0] == answers[1]
+    assert (tmp_path / "made").read_text().split() == [answers[0]]
