@@ -1,0 +1,274 @@
+"""The machine a run was measured on: read once, before the first trial.
+
+Everything comes from small text files (`/proc`, `/sys`), so that reading costs a fraction of a
+second and imports no framework. What cannot be read is None and its reason is in `unavailable`;
+what is None without a reason does not apply (no quota, not a container). Nothing personal is
+kept: the hostname is hashed and home folders are written `~`.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import platform
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from bench import software
+from bench.procfs import Host
+
+T = TypeVar("T")
+
+_STEAL_INTERVAL_S = 0.2
+_TOGETHER = {
+    "busy_share": ("busy_share", "steal_share"),
+    "memory_bytes": ("memory_bytes", "memory_available_bytes", "swap_bytes", "swap_used_bytes"),
+}
+"""Field whose reading gives several -> all of those."""
+_BACKEND = re.compile(r"torch|onnxruntime|openvino|tensorrt|triton|habana|nvidia-cud")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """State of the machine before a run. Shares are 0 to 1; pressures are percent of time."""
+
+    os: str | None
+    kernel: str
+    libc: str | None
+    architecture: str
+    hostname: str
+    """First 16 hex digits of a salted SHA-256, or the name itself where asked for."""
+    product: str | None
+    """Maker and model of the machine, as its firmware says."""
+    cpu_model: str | None
+    sockets: int | None
+    physical_cores: int | None
+    logical_cores: int | None
+    usable_cores: int | None
+    """Cores in this process's affinity mask."""
+    smt: bool | None
+    """Whether two hardware threads share a core."""
+    numa_nodes: int | None
+    governor: str | None
+    """Of the usable cores; several are joined with a comma."""
+    turbo: bool | None
+    frequency_mhz: float | None
+    """Mean of the usable cores when read."""
+    frequency_max_mhz: float | None
+    clock_source: str | None
+    """What the kernel reads the time from; anything but the CPU's own counter is slow."""
+    memory_bytes: int | None
+    memory_available_bytes: int | None
+    swap_bytes: int | None
+    swap_used_bytes: int | None
+    transparent_hugepages: str | None
+    virtualization: str | None
+    """Kind of hypervisor; None on bare metal."""
+    container: str | None
+    cgroup_version: int | None
+    cpu_quota_cores: float | None
+    memory_limit_bytes: int | None
+    load_average_1m: float | None
+    busy_share: float | None
+    """Share of all cores' time that was not idle, over 0.2 s before the run."""
+    steal_share: float | None
+    """Share of all cores' time that the hypervisor gave to others, over the same interval."""
+    pressure_cpu_percent: float | None
+    """Share of the last 10 s in which some task waited for a core."""
+    pressure_memory_percent: float | None
+    pressure_io_percent: float | None
+    python: str
+    packages: Mapping[str, str]
+    """Distribution -> version, of those that change results."""
+    git_commit: str | None
+    """Commit of the checkout this code runs from; None when installed from a wheel."""
+    variables: Mapping[str, str]
+    """Environment variables that change results."""
+    pythonpath_shadows: tuple[str, ...]
+    """Packages that PYTHONPATH provides in place of the installed ones."""
+    unavailable: Mapping[str, str]
+    """Field -> why it could not be read."""
+
+
+def collect(
+    show_hostname: bool = False,
+    *,
+    root: Path = Path("/"),
+    variables: Mapping[str, str] = os.environ,
+) -> dict[str, Any]:
+    """Read the machine's state as the fields of `Environment`; takes about 0.25 s.
+
+    `root` is the folder that holds `proc` and `sys`; `variables` the environment to record.
+    """
+    host = Host(root)
+    unavailable: dict[str, str] = {}
+
+    def ask(name: str, read: Callable[[], T]) -> T | None:
+        try:
+            return read()
+        except OSError as error:
+            unavailable[name] = f"cannot read {error.filename}: {error.strerror}"
+        except (ValueError, KeyError, IndexError):
+            unavailable[name] = "the system gives it in a form that is not understood"
+        return None
+
+    before, since = ask("busy_share", host.cpu_times), time.monotonic()
+    memory = ask("memory_bytes", host.memory) or {}
+    usable = ask("usable_cores", _affinity) or ()
+    fields: dict[str, Any] = {
+        "os": ask("os", host.os_name),
+        "kernel": platform.release(),
+        "libc": ask("libc", _libc),
+        "architecture": platform.machine(),
+        "hostname": platform.node() if show_hostname else _hashed(platform.node()),
+        "product": ask("product", host.product),
+        "cpu_model": ask("cpu_model", host.cpu_model),
+        "sockets": ask("sockets", host.sockets),
+        "physical_cores": ask("physical_cores", host.physical_cores),
+        "logical_cores": ask("logical_cores", host.logical_cores),
+        "usable_cores": len(usable) or None,
+        "smt": ask("smt", host.smt),
+        "numa_nodes": ask("numa_nodes", host.numa_nodes),
+        "governor": ask("governor", lambda: host.governor(usable)),
+        "turbo": ask("turbo", host.turbo),
+        "frequency_mhz": ask("frequency_mhz", lambda: host.frequency_mhz(usable)),
+        "frequency_max_mhz": ask("frequency_max_mhz", lambda: host.frequency_max_mhz(usable)),
+        "clock_source": ask("clock_source", host.clock_source),
+        "memory_bytes": memory.get("MemTotal"),
+        "memory_available_bytes": memory.get("MemAvailable"),
+        "swap_bytes": memory.get("SwapTotal"),
+        "swap_used_bytes": (
+            memory["SwapTotal"] - memory["SwapFree"] if "SwapFree" in memory else None
+        ),
+        "transparent_hugepages": ask("transparent_hugepages", host.transparent_hugepages),
+        "virtualization": ask("virtualization", host.virtualization),
+        "container": host.container(variables),
+        "cgroup_version": host.cgroup_version(),
+        "cpu_quota_cores": ask("cpu_quota_cores", host.cpu_quota_cores),
+        "memory_limit_bytes": ask("memory_limit_bytes", host.memory_limit_bytes),
+        "load_average_1m": ask("load_average_1m", host.load_average),
+        "pressure_cpu_percent": ask("pressure_cpu_percent", lambda: host.pressure("cpu")),
+        "pressure_memory_percent": ask("pressure_memory_percent", lambda: host.pressure("memory")),
+        "pressure_io_percent": ask("pressure_io_percent", lambda: host.pressure("io")),
+        "python": f"{platform.python_implementation()} {platform.python_version()}",
+        "packages": software.packages(),
+        "git_commit": ask("git_commit", software.git_commit),
+        "variables": software.variables(variables),
+        "pythonpath_shadows": software.shadows(variables.get("PYTHONPATH", "")),
+    }
+    time.sleep(max(0.0, _STEAL_INTERVAL_S - (time.monotonic() - since)))
+    after = ask("busy_share", host.cpu_times)
+    fields["busy_share"], fields["steal_share"] = _shares(before, after)
+    for cause, names in _TOGETHER.items():
+        for name in names:
+            if fields[name] is None:
+                reason = unavailable.get(cause, "the kernel does not report it")
+                unavailable.setdefault(name, reason)
+    return asdict(Environment(**fields, unavailable=unavailable))
+
+
+def warnings(env: Mapping[str, Any]) -> list[str]:
+    """Conditions that make results unsteady or slow, one sentence each with its remedy."""
+    found: list[str] = []
+    cores = env["logical_cores"] or os.cpu_count() or 1
+    usable = env["usable_cores"] or cores
+    governor, load, quota = env["governor"], env["load_average_1m"], env["cpu_quota_cores"]
+    if governor is not None and governor != "performance":
+        found.append(
+            f"the CPU frequency governor is {governor}; set it with "
+            "'cpupower frequency-set -g performance'"
+        )
+    if env["turbo"]:
+        found.append(
+            "turbo is on, so clocks depend on temperature and on how many cores work; for steadier "
+            "results switch it off in the firmware or under /sys/devices/system/cpu"
+        )
+    if load is not None and load > 0.1 * cores:
+        found.append(
+            f"the load average was {load:.2f} on {cores} cores before the run; end other work, or "
+            "wait until it has finished"
+        )
+    if (env["steal_share"] or 0) > 0.01:
+        found.append(
+            f"the hypervisor gave {env['steal_share']:.0%} of the CPU time to other machines; "
+            "measure on dedicated cores"
+        )
+    if (env["pressure_memory_percent"] or 0) > 1:
+        found.append(
+            f"tasks waited for memory in {env['pressure_memory_percent']:.0f} % of the last 10 s; "
+            "end other work or use a machine with more memory"
+        )
+    if (env["swap_used_bytes"] or 0) > 64 << 20:
+        found.append(
+            f"{env['swap_used_bytes'] / 2**20:.0f} MiB are swapped out; free memory, then run "
+            "'swapoff -a && swapon -a'"
+        )
+    if quota is not None and quota < usable:
+        found.append(
+            f"the cgroup allows {quota:g} of {usable} cores' time, so work is stopped "
+            "in bursts; pin the container to whole cores with --cpuset-cpus instead of a quota"
+        )
+    if env["container"] and quota is None and usable == cores:
+        found.append(
+            f"this {env['container']} container shares all {cores} cores with the machine; pin it "
+            "with --cpuset-cpus"
+        )
+    if env["pythonpath_shadows"]:
+        found.append(
+            f"PYTHONPATH replaces the installed {', '.join(env['pythonpath_shadows'])}; unset it "
+            "unless that is what you measure"
+        )
+    return found
+
+
+def fingerprint(env: Mapping[str, Any], device: Mapping[str, Any]) -> str:
+    """Digest of what two runs must share to be held against one stored baseline.
+
+    `env` is `collect`'s result and `device` the fields of a `bench.device.Device`. Memory counts
+    in eighths of a power of two, rounded up, since kernels reserve a varying part of it.
+    """
+    memory = env["memory_bytes"] or 0
+    step = 1 << max(0, memory.bit_length() - 4)
+    shared = (
+        env["architecture"],
+        env["cpu_model"],
+        env["usable_cores"],
+        env["cpu_quota_cores"],
+        -(-memory // step) * step,
+        device["name"],
+        device["properties"].get("driver"),
+        ".".join(env["kernel"].split(".")[:2]),
+        sorted((n, v) for n, v in env["packages"].items() if _BACKEND.match(n)),
+    )
+    return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
+
+
+def _affinity() -> tuple[int, ...]:
+    if not hasattr(os, "sched_getaffinity"):
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), "the affinity mask")
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+def _libc() -> str:
+    name, version = platform.libc_ver()
+    if not name:
+        raise ValueError(name)
+    return f"{name} {version}"
+
+
+def _hashed(hostname: str) -> str:
+    return hashlib.sha256(b"hetbench hostname\0" + hostname.encode()).hexdigest()[:16]
+
+
+def _shares(
+    before: tuple[int, int, int] | None, after: tuple[int, int, int] | None
+) -> tuple[float | None, float | None]:
+    if before is None or after is None or after[0] <= before[0]:
+        return None, None
+    total = after[0] - before[0]
+    return (after[1] - before[1]) / total, (after[2] - before[2]) / total
