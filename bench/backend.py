@@ -6,6 +6,7 @@ processes, never by the command line, so it may import its framework at the top 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from typing import Any, ClassVar, Literal
 from bench.adapter import Adapter
 from bench.device import Device
 from bench.model import Arrays, ModelCard, Precision
+
+VALUE_BYTES: Mapping[Precision, int] = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
+_INTEGER_BYTES = {"int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,29 @@ class Workload:
     module: Callable[[], Any] | None = None
     """Builds the torch module with its deterministic weights on the CPU in fp32, eval mode;
     its forward takes the card's inputs in order and returns one tensor or a tuple of them."""
+
+    def least_memory_bytes(self) -> int:
+        """Memory that no implementation gets by without: weights, one set of inputs, and for a
+        transformer the widest activation of one layer. What more is needed shows when it runs."""
+        size = VALUE_BYTES[self.precision]
+        item = 0
+        for spec in self.card.inputs:
+            width = size if spec.dtype.startswith("float") else _INTEGER_BYTES[spec.dtype]
+            item += math.prod(spec.shape) * width
+        dimensions = self.card.dimensions
+        item += dimensions.get("sequence", 0) * dimensions.get("hidden", 0) * size
+        return self.card.parameters * size + self.batch * item
+
+    def too_large_for(self, device: Device, available_bytes: int | None) -> str | None:
+        """Why it cannot fit into the device's memory, with the sizes; None: it may."""
+        needed = self.least_memory_bytes()
+        if available_bytes is None or needed <= available_bytes:
+            return None
+        return (
+            f"{self.card.name} in {self.precision} at batch {self.batch} needs at least "
+            f"{needed / 2**20:.0f} MiB of memory and {device.id} has {available_bytes / 2**20:.0f} "
+            "MiB to give; take a smaller batch, a lower precision or a larger device"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +105,8 @@ class Session(ABC):
 
     @abstractmethod
     def fetch(self) -> Arrays:
-        """Outputs of the last run, on the host, complete: waits for what it needs."""
+        """Outputs of the last run, on the host, complete: waits for what it needs. The arrays stay
+        as they are when the session goes on."""
 
     @abstractmethod
     def close(self) -> None:
@@ -108,8 +136,8 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]
-    format: ClassVar[Literal["module", "onnx"]]
-    """What `load` reads from the workload."""
+    format: ClassVar[Literal["module", "onnx", "none"]]
+    """What `load` reads from the workload; `none`: its card alone."""
     simulated: ClassVar[bool] = False
     """True only for a device that does not exist; its results say so for ever."""
 
@@ -137,9 +165,16 @@ class Backend(ABC):
         """Put the workload on the device and bind the slots.
 
         `inputs` holds one dict of host arrays per slot, in the card's dtypes, the batch as first
-        axis. `threads` is the number of host threads the framework may use. Outputs come back as
-        float32 under the card's output names. Raises Unsupported, or the framework's own error.
+        axis. A backend may put an equal array in the place of one, in memory that its device copies
+        from faster; `stage` copies what the array then in the dict holds at that moment. `threads`
+        is the number of host threads the framework may use. Outputs come back as float32 under the
+        card's output names. A session is used by the thread that loaded it. Raises Unsupported, or
+        the framework's own error.
         """
+
+    reference: Callable[[Arrays], Arrays] | None = None
+    """Only of a simulated backend: what its device makes of host inputs, for the workload loaded
+    last, which the outputs are then checked against. None: the CPU's fp32 reference."""
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether the framework's error means that memory ran out."""
