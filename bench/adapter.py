@@ -183,6 +183,9 @@ class Adapter:
     sensors: tuple[SensorSpec, ...] = ()
     """In order of preference."""
     simulated: bool = False
+    backend: str = ""
+    """Backend of the adapter's own (an installed package's), where neither torch nor ONNX Runtime
+    reaches the device."""
 
     def __post_init__(self) -> None:
         _matches(_WORD, self.name, "an adapter's name: small letters, digits, - and _")
