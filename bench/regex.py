@@ -3,7 +3,8 @@
 Python's matcher backtracks and has no time limit, so `(a+)+b` on forty letters takes hours. The
 check is stricter than needed and simple to state: inside a repeated group every path has one
 fixed length and there are no alternatives, two unlimited repeats that can take the same
-characters are not neighbours, and text comes in bounded pieces (`MAX_TEXT`).
+characters are not neighbours, at most `MAX_CHAIN` of them can compete for one stretch of text, and
+text comes in bounded pieces (`MAX_TEXT`).
 """
 
 from __future__ import annotations
@@ -26,6 +27,9 @@ MAX_TEXT = 1 << 16
 """Longest text to search in, in characters: cut a program's output to this."""
 MAX_SPANS = 2
 """Unlimited repeats of one pattern that may run over line ends."""
+
+MAX_CHAIN = 3
+"""Unlimited repeats that can compete for the same stretch of text, as in `.*a.*b.*c`."""
 
 _MANY = 1000
 """A repeat allowed to go this far counts as unlimited."""
@@ -59,6 +63,8 @@ class _Walk:
         """Unlimited repeats that can cross a line end."""
         self.before: frozenset[str] = frozenset()
         """Characters that an unlimited repeat ending right here can take."""
+        self.chain: list[frozenset[str]] = []
+        """What the unlimited repeats can take that could also have taken all that follows them."""
 
     def sequence(self, items: Iterable[Any], flags: int) -> None:
         for op, argument in items:
@@ -73,21 +79,25 @@ class _Walk:
             elif op is codes.BRANCH:
                 self.branches(argument[1], flags)
             elif op in _LOOKS:
-                before = self.before
+                before, chain = self.before, self.chain
                 self.sequence(argument[1], flags)
-                self.before = before
+                self.before, self.chain = before, chain
             elif op is codes.GROUPREF or op is codes.GROUPREF_EXISTS:
                 raise ValueError(f"{self.pattern!r} could run away: it refers back to a group")
             elif op is not codes.AT:
+                taken = _characters([(op, argument)], flags)
+                self.chain = [other for other in self.chain if other & taken]
                 self.before = frozenset()
 
     def repeat(self, low: int, high: int, body: Any, flags: int) -> None:
-        before = self.before
+        before, chain = self.before, self.chain
         if high > 1:
             _refuse_variable(body, self.pattern)
         if high < _MANY:
             self.sequence(body, flags)
-            self.before |= before if low == 0 else frozenset()
+            if low == 0:  # left out, it parts nothing
+                self.before |= before
+                self.chain = max(self.chain, chain, key=len)
             return
         taken = _characters(body, flags)
         if taken & before:
@@ -95,17 +105,26 @@ class _Walk:
                 f"{self.pattern!r} could run away: two unlimited repeats side by side take "
                 "the same characters"
             )
+        self.chain = [*(other for other in self.chain if other & taken), taken]
+        if len(self.chain) > MAX_CHAIN:
+            raise ValueError(
+                f"{self.pattern!r} could run away: more than {MAX_CHAIN} unlimited repeats "
+                "can take the same text"
+            )
         self.spans += "\n" in taken and not taken <= _SPACE
         self.before = taken | before if low == 0 else taken
 
     def branches(self, branches: Iterable[Any], flags: int) -> None:
         before = self.before
+        chain = self.chain
         after: frozenset[str] = frozenset()
+        longest: list[frozenset[str]] = []
         for branch in branches:
-            self.before = before
+            self.before, self.chain = before, chain
             self.sequence(branch, flags)
             after |= self.before
-        self.before = after
+            longest = max(longest, self.chain, key=len)
+        self.before, self.chain = after, longest
 
 
 _SPACE = frozenset(filter(str.isspace, map(chr, range(128))))
