@@ -1,0 +1,113 @@
+"""Messages in the reader's language.
+
+Code writes its messages in English, as plain strings and f-strings; they are stored in English
+too. Only where text is shown does `tr` turn it into Chinese, by the catalogue's templates: the
+f-string `f"no {what} is called {name!r}"` has the template `no {} is called {}`. What the
+catalogue does not know stays English.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import lru_cache
+from string import Formatter
+from typing import Literal
+
+_DEPTH = 3
+"""How deep messages nest: a reason inside a status inside a warning."""
+_LONGEST = 20_000
+"""Characters; longer text is output of a program, not a message."""
+
+
+def language() -> Literal["en", "zh"]:
+    """`zh` if HETBENCH_LANG, or else the locale for messages, begins with zh; `en` otherwise."""
+    for name in ("HETBENCH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        if value := os.environ.get(name):
+            return "zh" if value.lower().startswith("zh") else "en"
+    return "en"
+
+
+def tr(text: str) -> str:
+    """`text` in the reader's language; unchanged where the catalogue has no entry for it."""
+    if language() == "en" or len(text) > _LONGEST:
+        return text
+    return _chinese(text, _DEPTH)
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """An English message with gaps, and its Chinese form."""
+
+    literals: tuple[str, ...]
+    """The text around the gaps: one more than there are gaps."""
+    chinese: str
+
+    def match(self, text: str) -> list[str] | None:
+        """What fills the gaps if `text` is made from this template, each as short as can be.
+
+        Takes time linear in the text: with the first and last literal at the ends, taking every
+        one in between where it first occurs finds a match if there is one.
+        """
+        first, *inner, last = self.literals
+        end = len(text) - len(last)
+        if end < len(first) or not text.startswith(first) or not text.endswith(last):
+            return None
+        parts = []
+        position = len(first)
+        for literal in inner:
+            found = text.find(literal, position, end)
+            if found < 0:
+                return None
+            parts.append(text[position:found])
+            position = found + len(literal)
+        return [*parts, text[position:end]]
+
+
+def split(template: str) -> tuple[str, ...]:
+    """The literals of a template: `no {} is called {}` gives ("no ", " is called ", "")."""
+    literals = [""]
+    for literal, field, _, _ in Formatter().parse(template):
+        literals[-1] += literal
+        if field is not None:
+            literals.append("")
+    return tuple(literals)
+
+
+def fill(template: str, parts: list[str]) -> str:
+    """Put `parts` into the gaps, in order where they are `{}`, by number where they are `{1}`."""
+    words = []
+    following = iter(parts)
+    for literal, field, _, _ in Formatter().parse(template):
+        words.append(literal)
+        if field is not None:
+            words.append(parts[int(field)] if field else next(following))
+    return "".join(words)
+
+
+def _chinese(text: str, depth: int) -> str:
+    whole, templates = _catalogue()
+    if text in whole:
+        return whole[text]
+    if depth:
+        for template in templates:
+            if (parts := template.match(text)) is not None:
+                return fill(template.chinese, [_chinese(part, depth - 1) for part in parts])
+    return text
+
+
+@lru_cache(maxsize=1)
+def _catalogue() -> tuple[dict[str, str], tuple[Template, ...]]:
+    """Whole messages, and templates, the one with most literal text first: it says most."""
+    from bench.catalogue import ZH  # only a Chinese reader pays for it
+
+    whole: dict[str, str] = {}
+    templates: list[Template] = []
+    for english, chinese in ZH.items():
+        literals = split(english)
+        if len(literals) == 1:
+            whole[literals[0]] = fill(chinese, [])
+        else:
+            templates.append(Template(literals, chinese))
+    templates.sort(key=lambda template: -sum(map(len, template.literals)))
+    return whole, tuple(templates)

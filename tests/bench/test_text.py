@@ -1,0 +1,262 @@
+"""Messages in Chinese: the mechanism, and whether every message has its entry."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bench import catalogue, text
+from bench.catalogue import ZH
+from bench.registry import unknown
+from bench.text import Template, fill, language, split, tr
+
+ROOT = Path(__file__).parents[2]
+ERRORS = {
+    *("HetbenchError", "UsageError", "RefusedInput", "Unsupported", "OutOfMemory", "DeviceBusy"),
+    "SensorError",
+}
+TEXT_FUNCTIONS = {"tr", "warn"}
+TEXT_KEYWORDS = {"reason", "remedy", "warning"}
+RETURNS_TEXT = {"supports", "warnings", "unsupported"}
+
+
+@pytest.fixture
+def zh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
+    """Chinese with the catalogue given."""
+    monkeypatch.setenv("HETBENCH_LANG", "zh")
+
+    def use(entries: dict[str, str]) -> None:
+        monkeypatch.setattr(catalogue, "ZH", entries)
+        text._catalogue.cache_clear()
+
+    yield use
+    text._catalogue.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, "en"),
+        ({"LANG": "zh_CN.UTF-8"}, "zh"),
+        ({"LANG": "zh_CN.UTF-8", "LC_MESSAGES": "C"}, "en"),
+        ({"LC_ALL": "zh_TW", "LC_MESSAGES": "C", "LANG": "C"}, "zh"),
+        ({"HETBENCH_LANG": "en", "LC_ALL": "zh_CN"}, "en"),
+        ({"HETBENCH_LANG": "ZH"}, "zh"),
+        ({"HETBENCH_LANG": "", "LANG": "zh_CN"}, "zh"),
+        ({"HETBENCH_LANG": "de"}, "en"),
+    ],
+)
+def test_language(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: str
+) -> None:
+    for name in ("HETBENCH_LANG", "LC_ALL", "LC_MESSAGES", "LANG"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert language() == expected
+
+
+def test_whole_messages_and_templates(zh: Callable[[dict[str, str]], None]) -> None:
+    zh(
+        {
+            "the model {} is not here": "这里没有模型 {}",
+            "model": "模型",
+            "no {} is called {}": "没有名为 {1} 的{0}",
+            "{} of {{all}}": "{{全部}}中的 {}",
+            "just so": "正是",
+        }
+    )
+    assert tr("just so") == "正是"
+    assert tr("no model is called 'x'") == "没有名为 'x' 的模型"
+    assert tr("3 of {all}") == "{全部}中的 3"
+    assert tr("the model a is not here") == "这里没有模型 a"
+    assert tr("another message") == "another message"
+
+
+def test_the_template_that_says_most_wins(zh: Callable[[dict[str, str]], None]) -> None:
+    zh({"cannot {}": "不能{}", "cannot read {}": "无法读取 {}", "{}: {}": "{}：{}"})
+    assert tr("cannot read x") == "无法读取 x"
+    assert tr("cannot go") == "不能go"
+
+
+def test_messages_within_messages(zh: Callable[[dict[str, str]], None]) -> None:
+    zh({"{} failed: {}": "{} 失败：{}", "no driver for {}": "没有 {} 的驱动"})
+    assert tr("npu:0 failed: no driver for npu") == "npu:0 失败：没有 npu 的驱动"
+
+
+def test_english_costs_nothing() -> None:
+    code = (
+        "import sys, time; a = time.perf_counter_ns(); from bench.text import tr; "
+        "assert tr('x') == 'x'; b = time.perf_counter_ns(); "
+        "assert 'bench.catalogue' not in sys.modules; assert 're' not in sys.argv; print(b - a)"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code], check=True, env={"LANG": "C", "PYTHONPATH": str(ROOT)}
+    )
+
+
+# Text without braces, which is what surrounds and fills gaps; it holds what a regular expression,
+# rich's markup or a terminal would take for instructions.
+PIECE = st.text(st.one_of(st.sampled_from(list("ab .*+?()[]\\|^$/'\"%\n\t")), st.characters()))
+LITERAL = PIECE.map(lambda piece: piece.replace("{", "").replace("}", ""))
+TEMPLATES = st.lists(LITERAL, min_size=2, max_size=6).map("{}".join)
+
+
+@given(TEMPLATES, st.data())
+def test_what_a_template_makes_it_matches(template: str, data: st.DataObject) -> None:
+    gaps = len(split(template)) - 1
+    parts = data.draw(st.lists(PIECE, min_size=gaps, max_size=gaps))
+    made = fill(template, parts)
+    matched = Template(split(template), "").match(made)
+    assert matched is not None
+    assert fill(template, matched) == made
+
+
+@given(TEMPLATES, PIECE)
+def test_what_does_not_fit_is_not_matched(template: str, message: str) -> None:
+    literals = split(template)
+    matched = Template(literals, "").match(message)
+    expected = re.fullmatch("(?s:.*?)".join(map(re.escape, literals)), message)
+    assert (matched is None) == (expected is None)
+
+
+@given(PIECE)
+def test_gaps_are_taken_as_they_are(message: str) -> None:
+    template = Template(split("<{}>"), "《{0}》{0}")
+    assert template.match(f"<{message}>") == [message]
+    assert fill(template.chinese, [message]) == f"《{message}》{message}"
+
+
+@pytest.mark.parametrize("size", [1_000, 20_000, 2_000_000])
+@pytest.mark.parametrize("unit", ["a", " is ", "cannot read ", "{", "; known: , "])
+def test_long_text_takes_no_long_time(
+    monkeypatch: pytest.MonkeyPatch, unit: str, size: int
+) -> None:
+    monkeypatch.setenv("HETBENCH_LANG", "zh")
+    tr("warm")
+    message = unit * (size // len(unit))
+    start = time.perf_counter()
+    tr(message)
+    assert time.perf_counter() - start < 2
+
+
+def test_a_real_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HETBENCH_LANG", "zh")
+    assert tr(str(unknown("model", "resnet", ["resnet8"]))) == (
+        "没有名为 'resnet' 的模型；已有的相近名称：resnet8"
+    )
+
+
+def _numbers(chinese: str) -> list[int]:
+    fields = re.findall(r"\{(\d*)\}", chinese.replace("{{", "").replace("}}", ""))
+    return [int(field) if field else index for index, field in enumerate(fields)]
+
+
+@pytest.mark.parametrize("english", ZH)
+def test_entries_are_well_formed(english: str) -> None:
+    chinese = ZH[english]
+    gaps = len(split(english)) - 1
+    assert sorted(set(_numbers(chinese))) == list(range(gaps)), "a gap is lost or invented"
+    assert any("".join(split(english)).strip()), "a template must hold some text"
+    assert re.search(r"[\u4e00-\u9fff]", chinese), "not Chinese"
+    assert chinese == chinese.strip() or english != english.strip()
+
+
+def test_every_message_has_an_entry() -> None:
+    missing = sorted(set(messages()) - set(ZH))
+    assert not missing, "bench/catalogue.py lacks:\n" + "\n".join(
+        f"    {message!r}: ''," for message in missing
+    )
+
+
+def messages() -> Iterator[str]:
+    """Template of every message in the code that a person may be shown."""
+    for folder in ("bench", "backends"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if path.name == "catalogue.py" or "_home" in path.parts:
+                continue
+            tree = ast.parse(path.read_text("utf-8"))
+            for node in ast.walk(tree):
+                yield from _of_call(node)
+                yield from _of_function(node, "cli" in path.parts)
+
+
+def _of_call(node: ast.AST) -> Iterator[str]:
+    if not isinstance(node, ast.Call):
+        return
+    name = _name(node.func)
+    if name in ERRORS | TEXT_FUNCTIONS and node.args:
+        yield from _templates(node.args[0])
+    if name == "Availability" and len(node.args) > 1:
+        yield from _templates(node.args[1])
+    if name == "unknown" and node.args:
+        yield from _templates(node.args[0])
+    for keyword in node.keywords:
+        if keyword.arg in TEXT_KEYWORDS:
+            yield from _templates(keyword.value)
+
+
+def _of_function(node: ast.AST, is_cli: bool) -> Iterator[str]:
+    if not isinstance(node, ast.FunctionDef):
+        return
+    decorators = {_name(d.func if isinstance(d, ast.Call) else d) for d in node.decorator_list}
+    if is_cli and decorators & {"command", "callback"} and (doc := ast.get_docstring(node)):
+        yield inspect.cleandoc(doc).replace("{", "{{").replace("}", "}}")
+    if node.name in RETURNS_TEXT:
+        for inner in ast.walk(node):
+            if isinstance(inner, ast.Return) and inner.value is not None:
+                yield from _templates(inner.value)
+            elif isinstance(inner, ast.Call) and _name(inner.func) == "append":
+                yield from _templates(inner.args[0])
+
+
+def _name(node: ast.expr) -> str:
+    if isinstance(node, ast.Attribute):
+        return node.attr
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _templates(node: ast.expr) -> Iterator[str]:
+    """Templates of the literal texts an expression may be; nothing for a text made elsewhere."""
+    if isinstance(node, ast.IfExp):
+        yield from _templates(node.body)
+        yield from _templates(node.orelse)
+    elif isinstance(node, ast.BoolOp):
+        for value in node.values:
+            yield from _templates(value)
+    elif (template := _template(node)) is not None and re.search("[A-Za-z]", template):
+        yield template
+
+
+def _template(node: ast.expr) -> str | None:
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return node.value.replace("{", "{{").replace("}", "}}")
+    if isinstance(node, ast.JoinedStr):
+        return "".join(_template(value) or "{}" for value in node.values)
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        sides = [_template(side) for side in (node.left, node.right)]
+        return None if sides == [None, None] else "".join(side or "{}" for side in sides)
+    return None
+
+
+def test_templates_of_expressions() -> None:
+    def of(code: str) -> list[str]:
+        return list(_templates(ast.parse(code, mode="eval").body))
+
+    assert of("'plain'") == ["plain"]
+    assert of("f'no {x} is {y!r:>5}'") == ["no {} is {}"]
+    assert of("f'{{braces}} {x}'") == ["{{braces}} {}"]
+    assert of("'a' if b else f'c{d}'") == ["a", "c{}"]
+    assert of("'one; ' f'two {x}'") == ["one; two {}"]
+    assert of("'one ' + x") == ["one {}"]
+    assert of("x") == of("''") == []
