@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from bench.device import Device
@@ -34,7 +35,11 @@ class Channel:
     update_period_s: float | None = None
     """How often the value changes; reading faster only costs. None: not known."""
     averaging_window_s: float | None = None
-    """Length of the trailing average the value is; 0 instantaneous; None: not known."""
+    """Length of the trailing average the value is; 0 instantaneous; None: not known. Shorter than
+    the update period: the sensor looks at only that part of the time."""
+    wrap_j: float | None = None
+    """For an energy counter that starts again at zero: after how many joules. The sensor adds the
+    laps up itself; a gap in which a whole lap could hide makes the energy unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +63,64 @@ class Sample:
     values: Mapping[Quantity, float]
     flags: tuple[str, ...] = ()
     """Conditions in force, for example throttle reasons."""
+    duration_ns: int = 0
+    """How long the reading took; the value belongs to some moment within it."""
+
+
+@dataclass(frozen=True, slots=True)
+class SensorRecord:
+    """Everything one sensor told during a recording."""
+
+    sensor: str
+    device: str
+    probe: SensorProbe
+    samples: tuple[Sample, ...] = ()
+    failures: int = 0
+    """Readings that failed."""
+    failure: str | None = None
+    """Why the last failed reading failed."""
+    healthy: bool = True
+    """False when it hung, or failed in its last reading; `failure` says how."""
+    dropped: int = 0
+    """Samples thinned out because the recording grew too long."""
+    cpu_s: float = 0.0
+    """CPU time of the thread that read the sensor."""
+
+    def channel(self, quantity: Quantity) -> Channel | None:
+        """The channel of a quantity, if the sensor has one."""
+        return next((c for c in self.probe.channels if c.quantity == quantity), None)
+
+    def series(self, quantity: Quantity) -> tuple[list[int], list[float]]:
+        """Stamps in nanoseconds and values of one quantity, in the order read."""
+        pairs = [(s.stamp_ns, s.values[quantity]) for s in self.samples if quantity in s.values]
+        return [stamp for stamp, _ in pairs], [value for _, value in pairs]
+
+    def between(self, start_ns: int, end_ns: int) -> SensorRecord:
+        """The same with only the samples from `start_ns` to `end_ns` and one on each side."""
+        stamps = [sample.stamp_ns for sample in self.samples]
+        first = max(bisect_right(stamps, start_ns) - 1, 0)
+        last = bisect_left(stamps, end_ns) + 1
+        return replace(self, samples=self.samples[first:last])
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """What the sampler brought back, one record per sensor in the order given."""
+
+    start_ns: int
+    end_ns: int
+    sensors: tuple[SensorRecord, ...]
+
+    def between(self, start_ns: int, end_ns: int) -> Recording:
+        """The stretch from `start_ns` to `end_ns`, with one sample on each side of it."""
+        parts = tuple(record.between(start_ns, end_ns) for record in self.sensors)
+        return Recording(start_ns, end_ns, parts)
+
+    @property
+    def cpu_share(self) -> float:
+        """CPU time of the sampling threads as a share of one core."""
+        spent = sum(record.cpu_s for record in self.sensors)
+        return spent * 1e9 / max(self.end_ns - self.start_ns, 1)
 
 
 class Sensor(ABC):

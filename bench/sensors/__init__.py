@@ -1,0 +1,74 @@
+"""Sensors: one file per source of telemetry, imported only when asked for.
+
+They live in the parent process, which imports neither torch nor onnxruntime. Each module defines
+`SENSOR`, a class called with the device and the adapter's settings; so does the module that an
+installed package names in the entry point group `hetbench.sensors`.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from bench.adapter import SensorSpec
+from bench.device import Device
+from bench.errors import UsageError
+from bench.registry import unknown
+from bench.sensor import Sensor, SensorProbe
+
+KINDS = ("nvml", "gpustack", "rapl", "hwmon", "ipmi", "command", "simulated")
+PROBE_LIMIT_S = 10.0
+
+
+def make(spec: SensorSpec, device: Device) -> Sensor:
+    """The sensor an adapter asks for; reads nothing yet.
+
+    Raises UsageError for a kind that does not exist or settings the sensor does not know.
+    """
+    modules = {kind: f"{__name__}.{kind}" for kind in KINDS}
+    for entry in entry_points(group="hetbench.sensors"):
+        modules.setdefault(entry.name, entry.value)
+    if spec.kind not in modules:
+        raise unknown("sensor", spec.kind, modules)
+    build: Callable[[Device, SensorSpec], Sensor] = import_module(modules[spec.kind]).SENSOR
+    return build(device, spec)
+
+
+def options(spec: SensorSpec, **defaults: str) -> dict[str, str]:
+    """The sensor's options over their defaults; raises UsageError for one it does not have."""
+    for name in spec.options:
+        if name not in defaults:
+            raise unknown(f"option of the sensor {spec.kind}", name, defaults or ["(none)"])
+    return {**defaults, **spec.options}
+
+
+def probe(sensor: Sensor, limit_s: float = PROBE_LIMIT_S) -> SensorProbe:
+    """Ask a sensor what it can read, but do not wait for ever: a driver may hang.
+
+    The call that hangs is left behind in its own thread, which does not keep the process alive.
+    """
+    answers: list[SensorProbe] = []
+    thread = threading.Thread(target=lambda: answers.append(ask(sensor)), daemon=True)
+    thread.start()
+    thread.join(limit_s)
+    if answers:
+        return answers[0]
+    return SensorProbe(
+        reason=f"the sensor {sensor.name} did not answer within {limit_s:g} s; "
+        "the device or its driver may hang"
+    )
+
+
+def ask(sensor: Sensor) -> SensorProbe:
+    """`sensor.probe()`, which promises not to raise, held to it."""
+    try:
+        return sensor.probe()
+    except Exception as error:  # noqa: BLE001 - an installed sensor package may break its promise
+        return SensorProbe(
+            reason=f"the sensor {sensor.name} failed: {type(error).__name__}: {error}"
+        )
+
+
+__all__ = ["KINDS", "UsageError", "ask", "make", "options", "probe"]
