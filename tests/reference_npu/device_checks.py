@@ -1,0 +1,237 @@
+"""What the reference device does, checked in a process that has registered it.
+
+`test_refnpu.py` runs this file in a process of its own: a torch device cannot be unregistered, and
+a process has room for only one.
+"""
+
+from __future__ import annotations
+
+import copy
+import time
+from collections.abc import Iterator
+
+import pytest
+import refnpu_torch
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MIB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def inference() -> Iterator[None]:
+    torch.manual_seed(0)
+    with torch.inference_mode():
+        yield
+    torch.accelerator.synchronize()
+
+
+def error(found: Tensor, expected: Tensor) -> float:
+    """Relative L2 distance."""
+    assert found.device.type == "refnpu"
+    assert found.shape == expected.shape
+    return float((found.cpu() - expected).norm() / expected.norm())
+
+
+def queued_matmuls(matrix: Tensor, count: int) -> tuple[float, float]:
+    """Seconds until `count` products are queued, and until they are done."""
+    torch.accelerator.synchronize()
+    start = time.perf_counter()
+    result = matrix
+    for _ in range(count):
+        result = result @ matrix
+    queued = time.perf_counter() - start
+    torch.accelerator.synchronize()
+    return queued, time.perf_counter() - start
+
+
+def test_torch_sees_the_device() -> None:
+    assert torch.accelerator.current_accelerator() == torch.device("refnpu")
+    assert torch.accelerator.device_count() == torch.refnpu.device_count() == 2
+    assert torch.refnpu.get_device_name(0) == "Reference NPU"
+    torch.refnpu.set_device(1)
+    assert torch.empty(1, device="refnpu").device == torch.device("refnpu:1")
+    torch.refnpu.set_device(0)
+    assert torch.refnpu.current_device() == 0
+
+
+def test_work_is_queued_and_synchronize_waits() -> None:
+    matrix = torch.randn(768, 768, device="refnpu") / 28
+    queued_matmuls(matrix, 5)
+    times = {count: queued_matmuls(matrix, count) for count in (20, 40, 80)}
+    print({n: f"queued {q * 1e3:.1f} ms, done {d * 1e3:.0f} ms" for n, (q, d) in times.items()})
+    assert all(queued < 0.3 * done for queued, done in times.values())
+    assert 2.5 < times[80][1] / times[20][1] < 6
+
+
+def test_copy_to_the_host_waits_for_what_it_needs() -> None:
+    matrix = torch.randn(768, 768)
+    on_device = matrix.to("refnpu")
+    result, expected = on_device, matrix
+    for _ in range(8):
+        result, expected = result @ on_device, expected @ matrix
+    assert torch.allclose(result.to("cpu", non_blocking=True), expected, rtol=1e-3)
+
+
+def test_copy_to_the_device_takes_the_values_of_the_moment() -> None:
+    busy = torch.randn(768, 768, device="refnpu")
+    for _ in range(4):
+        busy = busy @ busy
+    host = torch.ones(1000)
+    on_device = host.to("refnpu", non_blocking=True)
+    doubled = on_device * torch.tensor(2.0)
+    host.zero_()
+    assert doubled.cpu().eq(2).all()
+
+
+def test_errors_of_queued_work_surface_at_synchronize() -> None:
+    table = torch.randn(10, 4, device="refnpu")
+    F.embedding(torch.tensor([11], device="refnpu"), table)
+    with pytest.raises((IndexError, RuntimeError), match="out of range"):
+        torch.accelerator.synchronize()
+    torch.accelerator.synchronize()  # reported once
+
+
+class Attention(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Embedding(100, 64)
+        self.norm = nn.LayerNorm(64)
+        self.project = nn.Linear(64, 192)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        x = self.norm(self.table(ids))
+        q, k, v = (t.unflatten(-1, (4, 16)).transpose(1, 2) for t in self.project(x).chunk(3, -1))
+        y = F.scaled_dot_product_attention(q, k, v, is_causal=True)
+        return x + F.gelu(y.transpose(1, 2).flatten(2))
+
+
+NETS = {
+    "convolution": nn.Sequential(
+        nn.Conv2d(3, 16, 3, 2, padding=1),
+        nn.BatchNorm2d(16),
+        nn.Hardswish(),
+        nn.Conv2d(16, 16, 3, padding=2, dilation=2, groups=16),
+        nn.ReLU6(),
+        nn.MaxPool2d(3, 2, 1),
+        nn.Conv2d(16, 32, 1),
+        nn.SiLU(),
+        nn.AdaptiveAvgPool2d(1),
+        nn.Flatten(),
+        nn.Linear(32, 10),
+        nn.Softmax(-1),
+    ),
+    "linear": nn.Sequential(nn.Linear(640, 128), nn.BatchNorm1d(128), nn.ReLU(), nn.Linear(128, 9)),
+    "attention": Attention(),
+    "encoder": nn.Sequential(
+        nn.Embedding(100, 64), nn.TransformerEncoderLayer(64, 4, 128, batch_first=True)
+    ),
+}
+INPUTS = {
+    "convolution": lambda: torch.randn(2, 3, 64, 64),
+    "linear": lambda: torch.randn(4, 640),
+    "attention": lambda: torch.randint(0, 100, (2, 24)),
+    "encoder": lambda: torch.randint(0, 100, (2, 24)),
+}
+
+
+@pytest.mark.parametrize("device", ["refnpu:0", "refnpu:1"])
+@pytest.mark.parametrize("name", list(NETS))
+def test_networks_agree_with_the_cpu(name: str, device: str) -> None:
+    net = NETS[name].eval()
+    x = INPUTS[name]()
+    distance = error(copy.deepcopy(net).to(device)(x.to(device)), net(x))
+    print(f"{name} on {device}: relative L2 {distance:.1e}")
+    assert distance <= 1e-5
+
+
+def test_channels_last_and_half_precision() -> None:
+    net = NETS["convolution"].eval()
+    x = torch.randn(2, 3, 64, 64)
+    other = copy.deepcopy(net).to("refnpu", memory_format=torch.channels_last)
+    assert error(other(x.to("refnpu", memory_format=torch.channels_last)), net(x)) <= 1e-5
+    half = copy.deepcopy(net).to("refnpu", torch.bfloat16)
+    assert error(half(x.to("refnpu", torch.bfloat16)).float(), net(x)) < 0.05
+
+
+def test_results_that_depend_on_data() -> None:
+    x = torch.randn(50)
+    d = x.to("refnpu")
+    assert torch.equal((d > 0).nonzero().cpu(), (x > 0).nonzero())
+    assert torch.equal(d[d > 0].cpu(), x[x > 0])
+    assert torch.equal(d.topk(3).indices.cpu(), x.topk(3).indices)
+    assert torch.equal(d.sort().values.cpu(), x.sort().values)
+    assert d.sum().item() == pytest.approx(x.sum().item(), rel=1e-5)
+    assert bool((d > 9).any()) is False
+
+
+def test_writing_in_place_and_into_views() -> None:
+    d = torch.zeros(4, 6, device="refnpu")
+    d[1:3, ::2] = 5
+    d[0].add_(torch.arange(6, device="refnpu"))
+    out = torch.empty(0, device="refnpu")
+    torch.mul(d, 2, out=out)
+    expected = torch.zeros(4, 6)
+    expected[1:3, ::2] = 5
+    expected[0] += torch.arange(6)
+    assert torch.equal(out.cpu(), 2 * expected)
+    d.untyped_storage().resize_(2 * d.untyped_storage().nbytes())
+    assert torch.equal(d.cpu(), expected)
+
+
+def test_memory_figures() -> None:
+    start = torch.accelerator.memory_allocated()
+    torch.accelerator.reset_peak_memory_stats()
+    held = torch.empty(MIB, device="refnpu")
+    assert torch.accelerator.memory_allocated() == start + 4 * MIB
+    torch.empty(3 * MIB, device="refnpu")
+    assert torch.refnpu.max_memory_allocated("refnpu:0") == start + 16 * MIB
+    assert torch.refnpu.memory_allocated("refnpu:1") == 0
+    free, total = torch.refnpu.mem_get_info(0)
+    assert total == 256 * MIB
+    assert total - free == start + 4 * MIB
+    del held
+    assert torch.accelerator.memory_allocated() == start
+
+
+def test_memory_does_not_grow() -> None:
+    net = copy.deepcopy(NETS["convolution"]).eval().to("refnpu")
+    x = torch.randn(2, 3, 64, 64, device="refnpu")
+    net(x)
+    before = torch.accelerator.memory_allocated()
+    for _ in range(100):
+        net(x)
+    assert torch.accelerator.memory_allocated() == before
+
+
+def test_out_of_memory_has_its_name() -> None:
+    with pytest.raises(torch.OutOfMemoryError, match="refnpu:0 is out of memory"):
+        torch.empty(300 * MIB, dtype=torch.uint8, device="refnpu")
+    assert torch.ones(5, device="refnpu").sum().item() == 5
+
+
+def test_two_devices() -> None:
+    one = torch.arange(6.0, device="refnpu:0")
+    two = one.to("refnpu:1")
+    assert two.device.index == 1
+    assert torch.equal((two + 1).cpu(), torch.arange(1.0, 7))
+    with pytest.raises(RuntimeError, match="same device"):
+        one + two
+    with pytest.raises(RuntimeError, match="same device"):
+        one @ torch.ones(6)
+
+
+def test_events_time_the_queue() -> None:
+    matrix = torch.randn(768, 768, device="refnpu")
+    first, last = (refnpu_torch.Event(enable_timing=True) for _ in range(2))
+    torch.accelerator.synchronize()
+    start = time.perf_counter()
+    first.record()
+    for _ in range(10):
+        matrix @ matrix
+    last.record()
+    assert not last.query()
+    last.synchronize()
+    host_ms = (time.perf_counter() - start) * 1e3
+    assert 0.5 * host_ms < first.elapsed_time(last) <= host_ms

@@ -1,0 +1,66 @@
+"""The torch device `refnpu`: importing this registers it, as a vendor's plug-in does."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import sys
+
+import torch
+
+from refnpu_torch import _C  # noqa: F401  (registers guard, hooks, allocator and operators)
+
+torch.utils.rename_privateuse1_backend("refnpu")
+torch._register_device_module("refnpu", sys.modules[__name__])
+
+current_device = torch.accelerator.current_device_index
+set_device = torch.accelerator.set_device_index
+synchronize = torch.accelerator.synchronize
+memory_allocated = torch.accelerator.memory_allocated
+max_memory_allocated = torch.accelerator.max_memory_allocated
+reset_peak_memory_stats = torch.accelerator.reset_peak_memory_stats
+mem_get_info = torch.accelerator.get_memory_info
+empty_cache = torch.accelerator.empty_cache
+Event = functools.partial(torch.Event, "refnpu")
+
+__all__ = [
+    "Event",
+    "current_device",
+    "device_count",
+    "empty_cache",
+    "get_device_name",
+    "is_available",
+    "max_memory_allocated",
+    "mem_get_info",
+    "memory_allocated",
+    "reset_peak_memory_stats",
+    "set_device",
+    "synchronize",
+]
+
+
+def is_available() -> bool:
+    return True
+
+
+def device_count() -> int:
+    return 2
+
+
+def get_device_name(device: torch.device | int | str | None = None) -> str:
+    return "Reference NPU"
+
+
+def _is_in_bad_fork() -> bool:
+    return False
+
+
+def manual_seed_all(seed: int) -> None:
+    """Nothing to seed: random numbers are drawn by CPU kernels from the CPU's generator."""
+
+
+@atexit.register
+def _drain() -> None:
+    """Let the queues run empty before the interpreter and its libraries are torn down."""
+    for index in range(device_count()):
+        torch.empty(1, device=f"refnpu:{index}").cpu()
