@@ -66,6 +66,17 @@ def cpu_device(root: Path = Path("/")) -> Device:
     )
 
 
+def available_bytes(root: Path = Path("/")) -> int | None:
+    """Memory that new work can get without swapping; None where the kernel does not say."""
+    host = Host(root)
+    try:
+        sizes = [host.memory()["MemAvailable"]]
+        sizes.append(host.memory_limit_bytes() or sizes[0])
+    except (OSError, ValueError, KeyError):  # an old kernel, or not Linux
+        return None
+    return min(sizes)
+
+
 def _memory_bytes(host: Host) -> int | None:
     sizes = []
     try:

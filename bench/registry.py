@@ -25,8 +25,9 @@ from bench.plugins import HOME
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the nearest ones that do."""
-    choices = sorted(known)
-    near = get_close_matches(name.lower(), choices, 3, 0.5) or choices
+    choices = {choice.lower(): choice for choice in sorted(known)}
+    close = get_close_matches(name.lower(), choices, 3, 0.5)
+    near = [choices[choice] for choice in close or choices]
     return UsageError(f"no {what} is called {name!r}; known and near: {', '.join(near)}")
 
 

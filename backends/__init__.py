@@ -1,0 +1,1 @@
+"""Backends: one file each, imported only by worker and probe processes."""

@@ -1,0 +1,142 @@
+"""Listing the devices that ONNX Runtime's providers reach; it does not list most of them itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import Any
+
+from bench import command
+from bench.adapter import Adapter, OnnxProvider
+from bench.cpu import cpu_device
+from bench.device import Device
+
+from . import _ort_providers as providers
+
+
+def devices(adapter: Adapter, spec: OnnxProvider) -> list[Device]:
+    """Devices of the provider's kind. Their order is the provider's own device index."""
+    kind = spec.kind or adapter.kind
+    if kind == "cpu":
+        return [cpu_device()]
+    if spec.module:
+        return _of_plugin(adapter, spec, kind)
+    if kind == "cuda" and adapter.name == "nvidia":
+        return _of_nvml(adapter)
+    listed = _of_command(adapter, kind)
+    # `probe` has started a session on device 0, so that one is known to exist.
+    return listed or [_device(adapter, kind, 0, adapter.title or adapter.vendor)]
+
+
+def _device(adapter: Adapter, kind: str, index: int, name: str, **facts: Any) -> Device:
+    facts.setdefault("locks", (facts.get("uuid") or f"{kind}:{index}",))
+    return Device(f"{kind}:{index}", kind, index, name, vendor=adapter.vendor, **facts)
+
+
+def _of_plugin(adapter: Adapter, spec: OnnxProvider, kind: str) -> list[Device]:
+    """One device for each that the plug-in provider offers."""
+    found = []
+    for index, one in enumerate(providers.ep_devices(spec)):
+        facts = {**one.device.metadata, **one.ep_metadata}
+        name = facts.get("FULL_DEVICE_NAME") or facts.get("Description")
+        address = facts.get("pci_bus_id")
+        known = {"driver": facts.get("version"), "pci": address}
+        found.append(
+            _device(
+                adapter,
+                kind,
+                index,
+                name or f"{one.device.vendor or one.ep_vendor} {one.device.type.name}",
+                uuid=address,
+                properties={k: v for k, v in known.items() if v},
+            )
+        )
+    return found
+
+
+def _of_command(adapter: Adapter, kind: str) -> list[Device]:
+    """What the vendor's own tool lists; nothing where the adapter names none or it fails."""
+    if adapter.lists is None:
+        return []
+    try:
+        text = command.run(adapter.lists.command).text
+    except command.CommandError:
+        return []
+    found = []
+    for match in re.finditer(adapter.lists.pattern, text, re.MULTILINE):
+        seen = {k: v.strip() for k, v in match.groupdict().items() if v}
+        mebibytes = seen.get("memory_mib")
+        found.append(
+            _device(
+                adapter,
+                kind,
+                int(seen["index"]),
+                seen.get("name", adapter.title or adapter.vendor),
+                uuid=seen.get("uuid"),
+                memory_bytes=int(mebibytes) << 20 if mebibytes else None,
+                properties={k: seen[k] for k in ("card", "chip") if k in seen},
+            )
+        )
+    return found
+
+
+def _of_nvml(adapter: Adapter) -> list[Device]:
+    """NVIDIA devices this process may use, in CUDA_VISIBLE_DEVICES' order.
+
+    NVML's order is the PCI bus order; CUDA's is the same with CUDA_DEVICE_ORDER=PCI_BUS_ID.
+    """
+    import pynvml as nvml
+
+    try:
+        nvml.nvmlInit()
+    except nvml.NVMLError:
+        return []
+    try:
+        driver = nvml.nvmlSystemGetDriverVersion()
+        return [
+            _nvml_device(adapter, nvml, index, handle, driver)
+            for index, handle in enumerate(_visible(nvml))
+        ]
+    finally:
+        nvml.nvmlShutdown()
+
+
+def _visible(nvml: Any) -> list[Any]:
+    """Handles of the visible devices. As in CUDA, the first invalid entry hides what follows."""
+    count = nvml.nvmlDeviceGetCount()
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is None:
+        return [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(count)]
+    handles = []
+    for word in (part.strip() for part in listed.split(",")):
+        if word.isdecimal() and int(word) < count:
+            handles.append(nvml.nvmlDeviceGetHandleByIndex(int(word)))
+        elif word.startswith(("GPU-", "MIG-")):
+            try:
+                handles.append(nvml.nvmlDeviceGetHandleByUUID(word))
+            except nvml.NVMLError:
+                break
+        else:
+            break
+    return handles
+
+
+def _nvml_device(adapter: Adapter, nvml: Any, index: int, handle: Any, driver: str) -> Device:
+    uuid = nvml.nvmlDeviceGetUUID(handle)
+    parent = handle
+    if uuid.startswith("MIG-"):
+        parent = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+    return _device(
+        adapter,
+        adapter.kind,
+        index,
+        nvml.nvmlDeviceGetName(handle),
+        uuid=uuid,
+        memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
+        scope="slice" if parent is not handle else "device",
+        board=nvml.nvmlDeviceGetUUID(parent) if parent is not handle else None,
+        properties={
+            "driver": driver,
+            "pci": nvml.nvmlDeviceGetPciInfo(parent).busId,
+        },
+    )
