@@ -199,7 +199,8 @@ class Adapter:
 def fill(text: str, device: Device) -> str:
     """A command's argument with the device's placeholders filled in.
 
-    Raises ValueError when the text asks for a UUID and the device has none.
+    Raises ValueError when the text asks for a UUID and the device has none, or when it is not known
+    which of the tool's devices this is (its property `identity` says why).
     """
     return _fill(text, device, str)
 
@@ -207,15 +208,17 @@ def fill(text: str, device: Device) -> str:
 def fill_pattern(pattern: str, device: Device) -> str:
     """A regular expression with the device's placeholders filled in, taken literally.
 
-    Raises ValueError when it asks for a UUID and the device has none.
+    Raises ValueError as `fill` does.
     """
     return _fill(pattern, device, re.escape)
 
 
 def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
+    facts = device.properties
+    if "identity" in facts and _PLACEHOLDER.search(text):
+        raise ValueError(facts["identity"])
     if "{uuid}" in text and not device.uuid:
         raise ValueError(f"{device.id} has no UUID or bus id")
-    facts = device.properties
     index = facts.get("tool_index", str(device.index))
     values = {
         "index": index,

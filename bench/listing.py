@@ -20,6 +20,7 @@ MAX_DEVICES = 1024
 TIMEOUT_S = 10.0
 
 _IDENTITY = re.compile(r"[\w.:+-]{1,64}")
+_EVERYTHING = frozenset({"", "all"})
 _NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
@@ -37,6 +38,33 @@ class ListedDevice:
     board: str | None = None
     """What this device shares with others on the same card; None where it has the card alone."""
     memory_bytes: int | None = None
+
+
+def join(
+    devices: Sequence[Device], adapter: Adapter, environ: Mapping[str, str] | None = None
+) -> list[Device]:
+    """A framework's devices of one adapter, with what the vendor's tool knows of them.
+
+    Runs the adapter's list command, if it has one. Without its answer a visible-devices variable
+    made of numbers still tells which of the tool's devices these are; any other makes them
+    unidentified, so that no sensor reads a wrong card.
+    """
+    environ = os.environ if environ is None else environ
+    listed: tuple[ListedDevice, ...] = ()
+    if adapter.lists is not None:
+        try:
+            listed = run_list(adapter.lists)
+        except command.CommandError:
+            listed = ()  # the tool's absence is told by the sensors that use it
+    if listed:
+        return identify(devices, adapter, listed, environ)
+    value = next((environ[name] for name in adapter.visible_devices if name in environ), "")
+    if value.strip().lower() in _EVERYTHING:
+        return list(devices)
+    numbers = [word.strip() for word in value.split(",")]
+    if not all(number.isdecimal() for number in numbers):
+        numbers = []
+    return identify(devices, adapter, [ListedDevice(number) for number in numbers], {})
 
 
 def run_list(spec: DeviceList, timeout_s: float = TIMEOUT_S) -> tuple[ListedDevice, ...]:

@@ -24,9 +24,10 @@ class InputSpec:
     name: str
     shape: tuple[int, ...]
     dtype: Literal["float32", "float16", "int64", "int32", "int8", "uint8", "bool"] = "float32"
-    fill: Literal["normal", "uniform", "integers", "mask"] = "normal"
-    """How values are drawn: standard normal, uniform in [low, high), integers in [low, high),
-    or an attention mask (ones, with a random tail of zeros of at most a quarter)."""
+    fill: Literal["normal", "pink", "uniform", "integers", "mask"] = "normal"
+    """How values are drawn: standard normal, pink (noise of every octave over the last two axes,
+    as in natural images, variance 1), uniform in [low, high), integers in [low, high), or an
+    attention mask (ones, with a random tail of zeros of at most a quarter)."""
     low: float = 0.0
     high: float = 1.0
 

@@ -68,7 +68,7 @@ def fill(module: nn.Module, model: str, gains: Mapping[str, float]) -> None:
                 rows -= (rows.sum(1, dtype=np.float64) / rows.shape[1]).astype(np.float32)[:, None]
                 rows *= np.float32(math.sqrt(3.0 * (3.0 if gain is None else gain) / rows.shape[1]))
                 if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-                    rows += np.float32(1.0 / rows.shape[1])
+                    rows += np.float32(math.sqrt(3.0 if gain is None else gain) / rows.shape[1])
                 continue
             scale, center = _range(layer, name, tensor, gain)
             values *= np.float32(scale)

@@ -1,0 +1,5 @@
+"""`python -m bench.cli` is the command `hetbench`."""
+
+from bench.cli import main
+
+main()

@@ -1,0 +1,99 @@
+"""What the commands share: printing JSON or tables, and finding targets."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from bench.text import tr
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from bench.adapter import Adapter
+    from bench.discover import Found
+
+JSON = typer.Option(False, "--json", help=tr("Print JSON and nothing else on standard output."))
+ADAPTER = typer.Option(
+    [],
+    "--adapter",
+    metavar="FILE",
+    help=tr("An adapter from outside, a TOML file. May be given several times."),
+)
+TRUST = typer.Option(
+    False,
+    "--trust-adapter",
+    help=tr("Let the adapters given with --adapter import modules and run programs."),
+)
+PLAIN_WIDTH = 160
+"""Columns of tables that go to a file or pipe, where nothing wraps."""
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that never wraps tables when it is not a terminal."""
+    from rich.console import Console
+
+    made = Console(stderr=stderr, highlight=False)
+    if not made.is_terminal:
+        made = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+    return made
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """A plain table of text cells; numbers are the caller's to format."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    show(table)
+
+
+def show(renderable: RenderableType) -> None:
+    """Print to standard output."""
+    console().print(renderable)
+
+
+def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
+    """The installed adapters and those of the files; raises UsageError for an untrusted file."""
+    from pathlib import Path
+
+    from bench import registry
+
+    found = dict(registry.adapters())
+    if not files:
+        return list(found.values())
+    from bench import toml, trust
+    from bench.adapter import Adapter
+
+    for name in files:
+        path = Path(name)
+        adapter = toml.load(Adapter, path)
+        trust.require_trust(adapter, path, trusted)
+        found[adapter.name] = adapter
+    return list(found.values())
+
+
+def find(files: Sequence[str], trusted: bool, backend: str | None = None) -> list[Found]:
+    """Ask every candidate, or those of one backend, what it finds."""
+    from bench import discover
+
+    wanted = [
+        candidate
+        for candidate in discover.candidates(adapters(files, trusted))
+        if backend is None or candidate.backend == backend
+    ]
+    return discover.discover(wanted)

@@ -1,0 +1,58 @@
+"""`hetbench models`: the fixed zoo."""
+
+from __future__ import annotations
+
+import typer
+
+from bench.cli import common
+from bench.text import tr
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the command."""
+    app.command(help=tr("List the models with their sizes, inputs and precisions."))(models)
+
+
+def models(json: bool = common.JSON) -> None:
+    """Print the model cards; imports no framework."""
+    from dataclasses import asdict
+
+    from bench import registry
+
+    cards = registry.models().values()
+    if json:
+        common.print_json([{**asdict(card), "weight_bytes": card.weight_bytes} for card in cards])
+        return
+    common.print_table(
+        [
+            tr("model"),
+            tr("size"),
+            tr("task"),
+            tr("parameters"),
+            tr("FLOPs/item"),
+            tr("inputs"),
+            tr("precisions"),
+        ],
+        (
+            (
+                card.name,
+                tr(card.size),
+                tr(card.task),
+                _short(card.parameters),
+                _short(card.flops),
+                ", ".join(f"{i.name} {'x'.join(map(str, i.shape))}" for i in card.inputs),
+                " ".join(card.precisions),
+            )
+            for card in sorted(cards, key=lambda card: (card.size == "large", card.parameters))
+        ),
+    )
+
+
+def _short(value: int | None) -> str:
+    """`25.6 M`; the same as bench.report.format.count, whose module needs pydantic: 0.1 s more."""
+    if value is None:
+        return "-"
+    for scale, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):
+        if value >= scale:
+            return f"{value / scale:.3g}{prefix}"
+    return str(value)

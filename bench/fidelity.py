@@ -1,0 +1,117 @@
+"""Fidelity: are the outputs of the session that was timed right?
+
+Outputs on inputs the session has not seen before are compared with an fp32 reference computed on
+the CPU. A fast wrong answer is `invalid`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from bench.model import Arrays, ModelCard, Tolerance
+
+CHECK_ITEMS = {"lightweight": 8, "large": 4}
+"""Distinct items whose outputs are checked; a larger batch repeats them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far outputs are from the reference."""
+
+    relative_l2: float | None
+    """Largest over the outputs of ||out - ref|| / ||ref||; None if an output is not finite."""
+    top1_agreement: float | None
+    not_finite: int
+    items: int
+    tolerance: Tolerance
+    passed: bool
+    problem: str | None = None
+    """Why the outputs could not be compared at all."""
+
+    @property
+    def reason(self) -> str | None:
+        """The sentence for an invalid trial; None when passed."""
+        if self.passed:
+            return None
+        if self.problem:
+            return self.problem
+        if self.not_finite:
+            return f"{self.not_finite} outputs are NaN or infinite"
+        if self.relative_l2 is None or self.relative_l2 > self.tolerance.relative_l2:
+            return (
+                f"outputs differ from the reference by {self.relative_l2:.2g} relative L2; "
+                f"{self.tolerance.relative_l2:.2g} is allowed at this precision"
+            )
+        return (
+            f"the largest output agrees with the reference on {self.top1_agreement:.0%} of the "
+            f"items; {self.tolerance.top1:.0%} is needed"
+        )
+
+
+def compare(
+    batches: Sequence[Arrays], reference: Arrays, card: ModelCard, tolerance: Tolerance
+) -> Verdict:
+    """Compare output batches with the reference's items, row i with item i modulo their number.
+
+    `batches` hold the rows of consecutive check inputs, `reference` one row an item.
+    """
+    items = len(next(iter(reference.values())))
+    worst = 0.0
+    not_finite = 0
+    agree = 0
+    rows = 0
+    for name in card.outputs:
+        wanted = np.asarray(reference[name], dtype=np.float64)
+        missing = [batch for batch in batches if name not in batch]
+        if missing:
+            return _unusable(f"the output {name!r} is missing", items, tolerance)
+        got = np.concatenate([np.asarray(batch[name], dtype=np.float64) for batch in batches])
+        if got.shape[1:] != wanted.shape[1:]:
+            return _unusable(
+                f"the output {name!r} has shape {got.shape[1:]} an item where "
+                f"{wanted.shape[1:]} belongs",
+                items,
+                tolerance,
+            )
+        expected = wanted[np.arange(len(got)) % items]
+        bad = int(np.count_nonzero(~np.isfinite(got)))
+        not_finite += bad
+        if bad:
+            continue
+        norm = float(np.linalg.norm(expected)) or 1.0
+        worst = max(worst, float(np.linalg.norm(got - expected)) / norm)
+        if tolerance.top1 is not None:
+            flat, right = got.reshape(len(got), -1), expected.reshape(len(got), -1)
+            agree += int(np.count_nonzero(flat.argmax(1) == right.argmax(1)))
+            rows += len(got)
+    top1 = agree / rows if rows else None
+    near = not not_finite and worst <= tolerance.relative_l2
+    agreed = tolerance.top1 is None or (top1 is not None and top1 >= tolerance.top1)
+    return Verdict(
+        relative_l2=None if not_finite else worst,
+        top1_agreement=top1,
+        not_finite=not_finite,
+        items=items,
+        tolerance=tolerance,
+        passed=near and agreed,
+    )
+
+
+def _unusable(problem: str, items: int, tolerance: Tolerance) -> Verdict:
+    return Verdict(None, None, 0, items, tolerance, False, problem)
+
+
+def save(path: Path, outputs: Arrays) -> None:
+    """Store a reference, one float32 array an output."""
+    with path.open("wb") as file:
+        np.savez(file, **outputs)
+
+
+def load(path: Path) -> Arrays:
+    """Read a stored reference; nothing in it can be executed."""
+    with np.load(path, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}

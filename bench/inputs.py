@@ -1,0 +1,72 @@
+"""Deterministic random inputs: distinct, bounded, and the same for everyone who has the key.
+
+Every item is drawn from its own stream of numpy's Philox, so an item never depends on the batch
+it travels in.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from bench.model import Arrays, InputSpec
+
+
+def slots(specs: Sequence[InputSpec], batch: int, count: int, key: str) -> list[Arrays]:
+    """`count` input sets of `batch` items each; every item of every set is distinct.
+
+    `key` names the draw, usually model, purpose and seed.
+    """
+    return [
+        {
+            spec.name: np.stack([_item(spec, f"{key}/{slot * batch + row}") for row in range(batch)])
+            for spec in specs
+        }
+        for slot in range(count)
+    ]
+
+
+def check_batch(items: Arrays, batch: int) -> Arrays:
+    """Repeat K items to fill a batch: row i is item i modulo K."""
+    return {
+        name: np.ascontiguousarray(array[np.arange(batch) % len(array)])
+        for name, array in items.items()
+    }
+
+
+def _item(spec: InputSpec, key: str) -> NDArray[np.generic]:
+    digest = hashlib.sha256(f"{key}/{spec.name}".encode()).digest()
+    random = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    return _draw(spec, random).astype(spec.dtype, copy=False)
+
+
+def _draw(spec: InputSpec, random: np.random.Generator) -> NDArray[np.generic]:
+    if spec.fill == "normal":
+        return random.standard_normal(spec.shape, np.float32)
+    if spec.fill == "pink":
+        return _pink(spec.shape, random)
+    if spec.fill == "uniform":
+        span = np.float32(spec.high) - np.float32(spec.low)
+        values = np.float32(spec.low) + span * random.random(spec.shape, np.float32)
+        return np.minimum(values, np.nextafter(np.float32(spec.high), np.float32(spec.low)))
+    if spec.fill == "integers":
+        return random.integers(int(spec.low), int(spec.high), spec.shape)
+    length = spec.shape[-1]
+    padding = random.integers(0, length // 4 + 1, (*spec.shape[:-1], 1))
+    return np.arange(length) < length - padding
+
+
+def _pink(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
+    """The sum of block noise of sides 1, 2, 4 ... up to one block, of equal variances."""
+    *channels, height, width = shape
+    octaves = max(height, width).bit_length() + 1
+    total = np.zeros(shape, np.float32)
+    for octave in range(octaves):
+        side = 1 << octave
+        noise = random.random((*channels, -(-height // side), -(-width // side)), np.float32)
+        blocks = noise.repeat(side, -2)[..., :height, :].repeat(side, -1)[..., :width]
+        total += blocks - np.float32(0.5)
+    return total * np.float32(np.sqrt(12.0 / octaves))

@@ -1,0 +1,138 @@
+"""Derived figures: from raw samples to metrics of a trial, and from trials to a case's summary.
+
+Everything here is a pure function of what a results file stores, so anyone can compute it again.
+Latency and throughput are measured apart and never derived from each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from bench import stats
+from bench.encoding import Packed, unpack
+from bench.results import Metric, Samples, Series
+
+PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+EDGE_S = 60.0
+"""`sustained` compares the first with the last minute, or sixths of a shorter run."""
+
+
+def derive(
+    series: Mapping[str, Series],
+    flops_per_item: int | None,
+    items_per_run: int,
+    device_event_ns: Samples | None = None,
+) -> dict[str, Metric]:
+    """Metrics of one trial by name; the unit is the end of the name."""
+    metrics: dict[str, Metric] = {}
+    if "latency" in series:
+        latency = measured(series["latency"])
+        for name, p in PERCENTILES.items():
+            estimate = stats.percentile(latency, p)
+            if estimate is not None:
+                metrics[f"latency_{name}_ns"] = _metric(estimate)
+        metrics["latency_mean_ns"] = Metric(value=float(latency.mean()), n=len(latency))
+        if flops_per_item:
+            work = flops_per_item * items_per_run
+            metrics["achieved_flops_per_s"] = _rate(metrics["latency_p50_ns"], work)
+    if "round" in series:
+        rounds = series["round"]
+        metrics |= _throughput("throughput", rounds)
+        if flops_per_item:
+            work = flops_per_item * rounds.items_per_sample
+            middle = stats.median(measured(rounds))
+            if middle is not None:
+                metrics["achieved_flops_per_s"] = _rate(_metric(middle), work)
+        if rounds.stopped_by == "time":
+            metrics |= _over_time(rounds)
+    if "end_to_end_round" in series:
+        metrics |= _throughput("throughput_end_to_end", series["end_to_end_round"])
+    if device_event_ns is not None:
+        estimate = stats.median(samples(device_event_ns))
+        if estimate is not None:
+            metrics["device_event_p50_ns"] = _metric(estimate)
+    return metrics
+
+
+def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Metric]:
+    """One case's summary: per metric the geometric mean over the trials that have it.
+
+    The interval is a t interval over trials from three on; below that it is the envelope of the
+    trials' own intervals, since two trials say nothing of the spread between trials.
+    """
+    names = dict.fromkeys(name for trial in trials for name in trial)
+    summary: dict[str, Metric] = {}
+    for name in names:
+        found = [trial[name] for trial in trials if name in trial]
+        values = [metric.value for metric in found]
+        if not all(value > 0 for value in values):  # a drop of 0 % has no logarithm
+            summary[name] = Metric(value=float(np.mean(values)), n=len(values))
+            continue
+        mean = stats.geometric_mean(values)
+        low, high = mean.low, mean.high
+        if low is None:
+            lows = [metric.low for metric in found if metric.low is not None]
+            highs = [metric.high for metric in found if metric.high is not None]
+            if len(lows) == len(found):
+                low, high = min(lows), max(highs)
+        summary[name] = Metric(value=mean.value, low=low, high=high, n=len(found))
+    return summary
+
+
+def samples(packed: Samples) -> stats.Samples:
+    """Unpack stored samples; raises ValueError."""
+    return unpack(Packed(dtype=packed.dtype, n=packed.n, data=packed.data))
+
+
+def measured(series: Series) -> stats.Samples:
+    """The samples after warm-up; raises ValueError when there are none."""
+    values = samples(series.samples)[series.warmup :]
+    if len(values) == 0 or values.min() <= 0:
+        raise ValueError("a series holds no samples after its warm-up, or one that took no time")
+    return values
+
+
+def _throughput(name: str, series: Series) -> dict[str, Metric]:
+    rounds = measured(series)
+    middle = stats.median(rounds)
+    total = series.items_per_sample * len(rounds) / (float(rounds.sum()) / 1e9)
+    found = {f"{name}_mean_items_per_s": Metric(value=total, n=len(rounds))}
+    if middle is not None:
+        found[f"{name}_items_per_s"] = _rate(_metric(middle), series.items_per_sample)
+    return found
+
+
+def _over_time(series: Series) -> dict[str, Metric]:
+    """First and last stretch of a sustained load, and the drop between them in percent."""
+    rounds = measured(series)
+    ends = np.cumsum(rounds)
+    edge = min(EDGE_S * 1e9, float(ends[-1]) / 6)
+    first = rounds[ends <= edge] if (ends <= edge).any() else rounds[:1]
+    late = ends > float(ends[-1]) - edge
+    last = rounds[late]
+    rate_first = series.items_per_sample * len(first) / (float(first.sum()) / 1e9)
+    rate_last = series.items_per_sample * len(last) / (float(last.sum()) / 1e9)
+    return {
+        "throughput_first_items_per_s": Metric(value=rate_first, n=len(first)),
+        "throughput_last_items_per_s": Metric(value=rate_last, n=len(last)),
+        "throughput_drop_percent": Metric(
+            value=100 * (1 - rate_last / rate_first), n=len(first) + len(last)
+        ),
+    }
+
+
+def _metric(estimate: stats.Estimate) -> Metric:
+    return Metric(value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n)
+
+
+def _rate(duration_ns: Metric, amount: float) -> Metric:
+    """Amount per second from nanoseconds; the interval's ends change places."""
+    per_s = amount * 1e9
+    return Metric(
+        value=per_s / duration_ns.value,
+        low=per_s / duration_ns.high if duration_ns.high else None,
+        high=per_s / duration_ns.low if duration_ns.low else None,
+        n=duration_ns.n,
+    )

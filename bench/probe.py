@@ -1,0 +1,56 @@
+"""The child that asks backends what they can reach; frameworks are imported only here and in
+workers, so a plug-in that crashes at import takes nothing else down."""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import registry, toml
+from bench.adapter import Adapter
+from bench.child import Emit
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A backend with an adapter and options that may be available."""
+
+    backend: str
+    adapter: Adapter
+    options: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    kind: str
+    candidates: tuple[Candidate, ...]
+
+
+def perform(table: dict[str, Any], emit: Emit) -> None:
+    """Report one `found` event per candidate, in order."""
+    job = toml.convert(Job, table, Path("the probe's job"))
+    for index, candidate in enumerate(job.candidates):
+        emit("asking", index=index)
+        emit("found", index=index, **_ask(candidate))
+
+
+def _ask(candidate: Candidate) -> dict[str, Any]:
+    try:
+        backend = registry.backend(candidate.backend)(candidate.adapter, candidate.options)
+        availability = backend.probe()
+        devices = backend.devices() if availability.available else []
+    except Exception as error:  # noqa: BLE001 - foreign code may raise anything; said, not hidden
+        traceback.print_exc()
+        reason = f"the probe of {candidate.adapter.name} failed: {type(error).__name__}: {error}"
+        return {"reason": reason, "versions": {}, "devices": [], "simulated": False}
+    reason = availability.reason
+    if availability.available and not devices:
+        reason = f"{candidate.backend} works, but finds no device of {candidate.adapter.vendor}"
+    return {
+        "reason": reason,
+        "versions": dict(availability.versions),
+        "devices": [asdict(device) for device in devices],
+        "simulated": backend.simulated,
+    }

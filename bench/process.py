@@ -1,0 +1,146 @@
+"""Child processes: one job in, JSON events out, a time limit, and nothing left behind.
+
+The parent sleeps in `select` while the child works. Events travel over a pipe of their own, since
+frameworks print to stdout; everything printed goes to a file whose tail is kept.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+MAX_EVENT_BYTES = 128 << 20
+TAIL_BYTES = 8192
+_BOOT = (
+    "import json,os,sys;sys.path[:]=json.loads(os.environ.pop('HETBENCH_CHILD_PATH'));"
+    "from bench.child import main;main()"
+)
+"""What the parent can import is what its children import, whatever the working folder holds."""
+
+Event = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a child ended."""
+
+    returncode: int
+    """Negative: the signal that ended it."""
+    timed_out: bool
+    printed: str
+    """Tail of what it printed."""
+    wall_s: float
+    parent_cpu_s: float
+    """CPU time this process used while it waited, its sampling threads included."""
+    pid: int
+
+    @property
+    def signal_name(self) -> str | None:
+        """Name of the signal that ended it, for example SIGSEGV."""
+        if self.returncode >= 0:
+            return None
+        try:
+            return signal.Signals(-self.returncode).name
+        except ValueError:
+            return f"signal {-self.returncode}"
+
+
+def run(
+    job: Mapping[str, Any],
+    on_event: Callable[[Event], None],
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run one job in a fresh process until it ends or its time is up; then end its whole group.
+
+    Raises KeyboardInterrupt after ending the child, when this process is told to stop.
+    """
+    start, cpu_start = time.monotonic(), time.process_time()
+    read_end, write_end = os.pipe()
+    with (
+        tempfile.TemporaryFile() as printed,
+        tempfile.TemporaryFile() as stdin,
+        open(read_end, "rb", buffering=0) as events,  # noqa: PTH123 - a descriptor, not a path
+    ):
+        try:
+            stdin.write(json.dumps(job).encode())
+            stdin.seek(0)
+            child = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, str(write_end)],
+                stdin=stdin,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                pass_fds=[write_end],
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    **(env or {}),
+                    "HETBENCH_CHILD_PATH": json.dumps(sys.path),
+                    "HETBENCH_PARENT": str(os.getpid()),
+                },
+            )
+        finally:
+            os.close(write_end)
+        try:
+            timed_out = _follow(events.fileno(), on_event, start + timeout_s)
+            if not timed_out:
+                try:
+                    child.wait(max(1.0, start + timeout_s - time.monotonic()))
+                except subprocess.TimeoutExpired:
+                    timed_out = True
+        finally:
+            end_group(child)
+        return Outcome(
+            returncode=child.returncode,
+            timed_out=timed_out,
+            printed=_tail(printed.fileno()),
+            wall_s=time.monotonic() - start,
+            parent_cpu_s=time.process_time() - cpu_start,
+            pid=child.pid,
+        )
+
+
+def _follow(source: int, on_event: Callable[[Event], None], deadline: float) -> bool:
+    """Hand over events until the child closes the pipe; True when the deadline came first."""
+    buffer = bytearray()
+    while True:
+        remaining = deadline - time.monotonic()
+        if remaining <= 0 or not select.select([source], [], [], remaining)[0]:
+            return True
+        data = os.read(source, 1 << 20)
+        if not data:
+            return False
+        buffer += data
+        *lines, rest = buffer.split(b"\n")
+        buffer = bytearray(rest)
+        if len(buffer) > MAX_EVENT_BYTES:
+            return True
+        for line in lines:
+            with contextlib.suppress(ValueError):  # a backend may write to any descriptor
+                event = json.loads(line)
+                if isinstance(event, dict):
+                    on_event(event)
+
+
+def end_group(child: subprocess.Popen[bytes]) -> None:
+    """Kill the child's process group, so that none of its own children stays; reap it."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+def _tail(descriptor: int) -> str:
+    size = os.fstat(descriptor).st_size
+    data = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
+    text = data.decode("utf-8", "replace")
+    return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()

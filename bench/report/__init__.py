@@ -1,0 +1,1 @@
+"""What people see of results files: pure functions of them."""

@@ -1,0 +1,1 @@
+"""The parent: plan, prepare, spawn one worker per trial, watch, journal, resume."""

@@ -1,0 +1,116 @@
+"""From a plan and what became of it to the results file's record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from bench import __version__
+from bench.metrics import summarize
+from bench.results import (
+    SCHEMA_VERSION,
+    Case,
+    DeviceRecord,
+    Results,
+    Run,
+    Status,
+    Suite,
+    TargetRecord,
+    Warning,
+)
+from bench.runner import trial
+from bench.runner.plan import Plan, timestamp
+from bench.runner.state import CaseState
+from bench.runner.warn import run_warnings
+from bench.suite import Case as PlannedCase
+
+
+def results(
+    plan: Plan,
+    states: Mapping[str, CaseState],
+    complete: bool,
+    resumed: int,
+    telemetry: Mapping[str, Any] | None = None,
+) -> Results:
+    """The results file's content; every planned case is in it, run or not."""
+    cases = [_case(case, states[case.id], plan) for case in plan.cases]
+    return Results(
+        kind="hetbench-results",
+        schema_version=SCHEMA_VERSION,
+        hetbench_version=__version__,
+        simulated=any(target.simulated for target in plan.targets),
+        run=Run(
+            id=plan.run_id,
+            started_at=plan.started_at,
+            finished_at=timestamp(),
+            complete=complete,
+            resumed=resumed,
+            seed=plan.seed,
+            order=[str(step) for step in plan.order],
+        ),
+        suite=Suite(name=plan.suite.name, version=plan.suite.version, digest=plan.suite.digest),
+        environment=plan.environment,
+        targets=[
+            TargetRecord(
+                target=target.target,
+                backend=target.backend,
+                adapter=target.adapter.name,
+                versions=dict(target.versions),
+                device=DeviceRecord(
+                    id=target.device.id,
+                    kind=target.device.kind,
+                    name=target.device.name,
+                    vendor=target.device.vendor,
+                    uuid=target.device.uuid,
+                    memory_bytes=target.device.memory_bytes,
+                    cores=list(target.device.cores),
+                    scope=target.device.scope,
+                    board=target.device.board,
+                    properties=dict(target.device.properties),
+                ),
+                threads=target.threads,
+                cores=list(target.device.cores),
+                simulated=target.simulated,
+                **(telemetry or {}).get(target.target, {}),
+            )
+            for target in plan.targets
+        ],
+        cases=cases,
+        warnings=[Warning(text=text, case=case) for text, case in run_warnings(plan, cases)],
+    )
+
+
+def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
+    status, reason = _status(case, state, plan)
+    good = [one.metrics for one in state.trials.values() if one.status == "ok"]
+    return Case(
+        id=case.id,
+        version=case.version,
+        target=case.target,
+        model=case.card.name,
+        size=case.card.size,
+        precision=case.precision,
+        scenario=case.scenario,
+        batch=state.batch,
+        batch_search=state.points,
+        items_per_run=trial.items_per_run(case, state),
+        parameters=case.card.parameters,
+        flops_per_item=case.card.flops,
+        weight_bytes=case.card.weight_bytes,
+        onnx_sha256=state.onnx_sha256,
+        settings={**asdict(case.measure), "allow_fallback": case.allow_fallback},
+        status=status,
+        reason=reason,
+        trials=[state.trials[index] for index in sorted(state.trials)],
+        summary=summarize(good),
+    )
+
+
+def _status(case: PlannedCase, state: CaseState, plan: Plan) -> tuple[Status, str | None]:
+    if state.settled is not None:
+        return state.settled
+    planned = sum(step.case_id == case.id for step in plan.order)
+    if len(state.trials) < planned and all(t.status == "ok" for t in state.trials.values()):
+        return "interrupted", f"{len(state.trials)} of {planned} trials ran before the run stopped"
+    return trial.summarize(state.trials)

@@ -1,0 +1,128 @@
+"""Carrying out a plan: prepare, search batches, run every trial, journal each before the next."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from bench import process
+from bench.results import BatchPoint, Trial
+from bench.runner import preparing, trial
+from bench.runner.journal import Journal
+from bench.runner.listener import Listener
+from bench.runner.plan import Plan, timestamp
+from bench.runner.state import CaseState, choose, remaining
+from bench.suite import Case
+
+SEARCH_TIMEOUT_FACTOR = 2.0
+"""A batch search may take this many times a trial's limit."""
+
+
+def execute(plan: Plan, states: dict[str, CaseState], journal: Journal, listener: Listener) -> bool:
+    """Run what remains of the plan; True when all of it was done, False when told to stop.
+
+    Raises HetbenchError when the journal cannot be written; everything before that is safe.
+    """
+    cases = {case.id: case for case in plan.cases}
+    positions = {step: position for position, step in enumerate(plan.order)}
+    current: tuple[Case, int] | None = None
+    try:
+        with stoppable():
+            preparing.prepare(plan, states, listener)
+            while steps := remaining(plan, states):
+                step = steps[0]
+                case, state = cases[step.case_id], states[step.case_id]
+                if state.batch is None:
+                    search(plan, case, state, journal, listener)
+                    continue
+                current = (case, step.index)
+                done = len(plan.order) - len(steps)
+                listener.trial_started(case, step.index, done, len(plan.order))
+                record = trial.run(
+                    case,
+                    plan.target(case),
+                    state,
+                    step.index,
+                    positions[step],
+                    plan.seed,
+                    False,
+                    listener,
+                )
+                keep(case, state, record, journal)
+                current = None
+                listener.trial_finished(case, record)
+    except KeyboardInterrupt:
+        if current is not None:
+            case, index = current
+            record = Trial(
+                index=index,
+                position=0,
+                status="interrupted",
+                reason="the run was stopped during this trial",
+                started_at=timestamp(),
+                wall_s=0.0,
+            )
+            states[case.id].add(record)  # shown, but not journalled: --resume runs it again
+            listener.trial_finished(case, record)
+        return False
+    return True
+
+
+def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:
+    """Put a finished trial on disk, then into the state."""
+    journal.append({"case": case.id, "trial": record.model_dump(mode="json")})
+    state.add(record)
+
+
+def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener: Listener) -> None:
+    """Choose the case's batch in a process of its own; a crash there keeps the points before it."""
+    target = plan.target(case)
+    trying = 1
+    end: dict[str, object] = {}
+
+    def on_event(event: process.Event) -> None:
+        nonlocal trying
+        if event["event"] == "trying":
+            trying = int(event["batch"])
+            listener.searching(case, trying)
+        elif event["event"] == "batch":
+            fields = {key: event[key] for key in ("batch", "items_per_s", "reason")}
+            state.points.append(BatchPoint.model_validate(fields))
+        elif event["event"] == "end":
+            end.update(event)
+
+    state.points = []
+    limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
+    task = trial.job("search", case, target, state, plan.seed, False)
+    outcome = process.run(task, on_event, limit, target.environment)
+    if not end and len(state.points) < trying:
+        how = (
+            "took too long"
+            if outcome.timed_out
+            else f"ended with {outcome.signal_name or outcome.returncode}"
+        )
+        state.points.append(
+            BatchPoint(batch=trying, items_per_s=None, reason=f"the search {how} at this batch")
+        )
+    journal.append({"case": case.id, "search": [p.model_dump(mode="json") for p in state.points]})
+    state.batch = choose(state.points)
+    if state.batch is None:
+        # A trial at batch 1 ends the same way, and gives the case its status and its stderr tail.
+        state.batch = 1
+
+
+@contextmanager
+def stoppable() -> Iterator[None]:
+    """Let SIGTERM stop a run the way Ctrl-C does: with everything finished kept."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    previous: Callable[[int, FrameType | None], object] | int | None
+    previous = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, previous)

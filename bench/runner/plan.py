@@ -1,0 +1,81 @@
+"""What a run will do, fixed before it starts and kept in the journal's first line."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any
+
+from bench.discover import Resolved
+from bench.suite import Case, Suite
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One trial to run."""
+
+    case_id: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.case_id}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything a run needs to start, or to go on after it was killed."""
+
+    run_id: str
+    started_at: str
+    seed: int
+    suite: Suite
+    targets: tuple[Resolved, ...]
+    cases: tuple[Case, ...]
+    order: tuple[Step, ...]
+    environment: dict[str, Any] = field(default_factory=dict)
+    onnx: str = ""
+    """Path of the user's own model; empty for the zoo."""
+
+    def target(self, case: Case) -> Resolved:
+        """The resolved target of a case."""
+        return next(target for target in self.targets if target.target == case.target)
+
+
+def make(
+    suite: Suite,
+    targets: Sequence[Resolved],
+    cases: Sequence[Case],
+    seed: int,
+    environment: dict[str, Any],
+    onnx: str = "",
+) -> Plan:
+    """A plan with its trials interleaved: every round holds each case once, shuffled by the seed.
+
+    So a drift of the machine lands on all cases alike, and a run that is stopped early has about
+    as many trials of each.
+    """
+    shuffler = random.Random(seed)
+    order: list[Step] = []
+    for index in range(suite.trials):
+        block = [Step(case.id, index) for case in cases]
+        shuffler.shuffle(block)
+        order += block
+    return Plan(
+        run_id=str(uuid.uuid4()),
+        started_at=timestamp(),
+        seed=seed,
+        suite=suite,
+        targets=tuple(targets),
+        cases=tuple(cases),
+        order=tuple(order),
+        environment=environment,
+        onnx=onnx,
+    )
+
+
+def timestamp() -> str:
+    """Now, in UTC, ISO 8601 to the second."""
+    return datetime.now(timezone.utc).isoformat(timespec="seconds")

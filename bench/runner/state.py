@@ -1,0 +1,78 @@
+"""What is known of each case while a run goes on; rebuilt from the journal on resume."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench.errors import RefusedInput
+from bench.results import BatchPoint, Status, Trial
+from bench.runner.plan import Plan, Step
+
+BATCH_GAIN = 1.03
+"""The chosen batch is the smallest whose throughput is within this factor of the best."""
+
+
+@dataclass(slots=True)
+class CaseState:
+    """One case's progress."""
+
+    batch: int | None
+    """None until the automatic search has chosen."""
+    points: list[BatchPoint] = field(default_factory=list)
+    trials: dict[int, Trial] = field(default_factory=dict)
+    settled: tuple[Status, str] | None = None
+    """Status and reason of a case that needs no further trials."""
+    onnx: str | None = None
+    onnx_sha256: str | None = None
+    reference: str | None = None
+
+    def add(self, trial: Trial) -> None:
+        """Take a finished trial in; a case that cannot run, or hangs, is not tried again."""
+        self.trials[trial.index] = trial
+        if trial.status in ("unsupported", "timeout"):
+            self.settled = (trial.status, trial.reason or "")
+
+
+def fresh(plan: Plan) -> dict[str, CaseState]:
+    """Nothing done yet."""
+    return {case.id: CaseState(case.batch) for case in plan.cases}
+
+
+def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseState]:
+    """The state after the journal's entries; raises RefusedInput for entries that do not fit."""
+    states = fresh(plan)
+    for number, entry in enumerate(entries, 2):
+        try:
+            state = states[entry["case"]]
+            if "search" in entry:
+                state.points = [BatchPoint.model_validate(p) for p in entry["search"]]
+                state.batch = choose(state.points)
+            else:
+                state.add(Trial.model_validate(entry["trial"]))
+        except (KeyError, TypeError, ValueError, ValidationError) as error:
+            raise RefusedInput(
+                f"line {number} of the journal does not belong to this run: {error}"
+            ) from error
+    return states
+
+
+def choose(points: Iterable[BatchPoint]) -> int | None:
+    """The smallest batch whose throughput is nearly the best; None if none ran."""
+    ran = [(point.items_per_s, point.batch) for point in points if point.items_per_s]
+    if not ran:
+        return None
+    best = max(rate for rate, _ in ran)
+    return min(batch for rate, batch in ran if rate * BATCH_GAIN >= best)
+
+
+def remaining(plan: Plan, states: dict[str, CaseState]) -> list[Step]:
+    """Planned trials that have neither run nor been settled, in the planned order."""
+    return [
+        step
+        for step in plan.order
+        if states[step.case_id].settled is None and step.index not in states[step.case_id].trials
+    ]

@@ -1,0 +1,167 @@
+"""One trial seen from the parent: the worker's events and its end become a record."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import ValidationError
+
+from bench import process
+from bench.discover import Resolved
+from bench.metrics import derive
+from bench.results import Status, Trial
+from bench.runner.listener import Listener
+from bench.runner.plan import timestamp
+from bench.runner.state import CaseState
+from bench.suite import Case
+
+_NO_MEMORY = re.compile(
+    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
+)
+
+
+def job(
+    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, power: bool
+) -> dict[str, Any]:
+    """The worker's job as JSON-able data; see bench.worker.Job."""
+    return {
+        "kind": kind,
+        "backend": target.backend,
+        "adapter": asdict(target.adapter),
+        "options": target.options,
+        "device": asdict(target.device),
+        "card": asdict(case.card),
+        "precision": case.precision,
+        "batch": state.batch,
+        "scenario": case.scenario,
+        "measure": asdict(case.measure),
+        "threads": target.threads,
+        "cores": list(target.device.cores),
+        "seed": seed,
+        "power": power,
+        "items_per_run": items_per_run(case, state),
+        "onnx": state.onnx,
+        "reference": state.reference,
+    }
+
+
+def items_per_run(case: Case, state: CaseState) -> int:
+    """Items of one inference: the batch, also where a user's own model fixes it."""
+    return case.card.batch or state.batch or 1
+
+
+def run(
+    case: Case,
+    target: Resolved,
+    state: CaseState,
+    index: int,
+    position: int,
+    seed: int,
+    power: bool,
+    listener: Listener,
+) -> Trial:
+    """Run one trial in a fresh process and judge how it ended."""
+    ends: list[dict[str, Any]] = []
+    phase = "start"
+
+    def on_event(event: dict[str, Any]) -> None:
+        nonlocal phase
+        if event["event"] == "phase":
+            phase = str(event["name"])
+            listener.phase(phase)
+        elif event["event"] == "estimate":
+            listener.estimate(event["value"], event["low"], event["high"])
+        elif event["event"] == "end":
+            ends.append(event)
+
+    started_at = timestamp()
+    task = job("trial", case, target, state, seed, power)
+    outcome = process.run(task, on_event, timeout_s(case), target.environment)
+    fields = dict(ends[-1]) if ends else _died(outcome, phase, case)
+    fields.pop("event", None)
+    if fields["status"] not in ("ok", "invalid", "unsupported"):
+        fields["stderr_tail"] = outcome.printed or None
+    common = {
+        "index": index,
+        "position": position,
+        "started_at": started_at,
+        "wall_s": outcome.wall_s,
+        "parent_cpu_share": outcome.parent_cpu_s / max(outcome.wall_s, 1e-9),
+        "process_id": outcome.pid,
+    }
+    try:
+        trial = Trial.model_validate_json(json.dumps({**common, **fields}))
+        return judge(trial, case, state)
+    except (ValidationError, ValueError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        return Trial.model_validate(
+            {
+                **common,
+                "status": "failed",
+                "reason": f"the worker's report is not usable: {first}",
+                "stderr_tail": outcome.printed or None,
+            }
+        )
+
+
+def timeout_s(case: Case) -> float:
+    """Most wall time of a trial; a sustained load is added to the limit of the other phases."""
+    extra = case.measure.sustained_s if case.scenario == "sustained" else 0.0
+    return case.measure.timeout_s + extra
+
+
+def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
+    """The trial with its metrics and with what its placement means; raises ValueError."""
+    if trial.status not in ("ok", "invalid"):
+        return trial
+    figures = derive(
+        trial.series, case.card.flops, items_per_run(case, state), trial.device_event_ns
+    )
+    changes: dict[str, Any] = {"metrics": figures}
+    placement = trial.placement
+    if placement is not None and placement.share < 1 - case.allow_fallback:
+        total = sum(placement.nodes.values())
+        elsewhere = {p: n for p, n in placement.nodes.items() if p != placement.wanted}
+        most = max(elsewhere, key=lambda name: elsewhere[name], default="no provider")
+        where = "CPU" if most == "CPUExecutionProvider" else most
+        changes["status"] = "invalid"
+        changes["reason"] = (
+            f"ran on {where}: {sum(elsewhere.values())} of {total} nodes were not placed on "
+            f"{placement.wanted}"
+        )
+    return trial.model_copy(update=changes)
+
+
+def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
+    """Status and reason of a worker that ended without reporting."""
+    status: Status = "crashed"
+    if outcome.timed_out:
+        status = "timeout"
+        reason = f"no result within {timeout_s(case):.0f} s, in phase {phase}; the worker was ended"
+    elif _NO_MEMORY.search(outcome.printed):
+        status = "out-of-memory"
+        reason = f"memory ran out in phase {phase}; the worker died of it"
+    elif outcome.signal_name == "SIGKILL":
+        reason = (
+            f"killed by SIGKILL in phase {phase}: by hand, or by the kernel for want of memory "
+            "(dmesg tells which)"
+        )
+    elif outcome.signal_name:
+        reason = f"the worker died of {outcome.signal_name} in phase {phase}"
+    else:
+        reason = (
+            f"the worker exited with code {outcome.returncode} in phase {phase} without a result"
+        )
+    return {"status": status, "reason": reason}
+
+
+def summarize(trials: Mapping[int, Trial]) -> tuple[Status, str | None]:
+    """A case's status from its trials: ok only if every one is."""
+    for trial in trials.values():
+        if trial.status != "ok":
+            return trial.status, trial.reason
+    return "ok", None

@@ -1,0 +1,136 @@
+"""What every scenario shares: warm up until steady, then sample until the answer is good enough."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from bench import stats
+from bench.backend import Session
+from bench.clock import Now
+from bench.suite import Measure
+
+MAX_SAMPLES = 1_000_000
+CHUNKS = 10
+"""The stop rule is looked at about this often in a trial, never between two stamps."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a scenario is given: a loaded session and how long to drive it."""
+
+    session: Session
+    slots: int
+    """Number of input slots to rotate over; further slots of the session are not for timing."""
+    items_per_run: int
+    measure: Measure
+    now: Now
+    power: bool
+    """Whether a power sensor is reading, so that a long steady window is worth its time."""
+    report: Callable[[stats.Estimate], None]
+    """Told the current estimate of a sample's nanoseconds, for the progress display."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """Samples of one kind in nanoseconds, the warm-up first and kept."""
+
+    samples: list[int]
+    warmup: int
+    steady: bool
+    stopped_by: str
+    items_per_sample: int
+    start_ns: int
+    end_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Steady:
+    """A stretch of steady load between two stamps, for energy."""
+
+    name: str
+    start_ns: int
+    end_ns: int
+    items: int
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """Everything a scenario saw."""
+
+    series: dict[str, Observed]
+    windows: list[Steady] = field(default_factory=list)
+
+
+Take = Callable[[int, int], list[int]]
+"""(first sample's number, how many) -> nanoseconds of each."""
+
+
+def warm_up(take: Take, limit_s: float, now: Now) -> tuple[list[int], bool]:
+    """Samples until they are level or the limit is spent; at least one. Returns them and whether
+    they were level."""
+    samples: list[int] = []
+    start = now()
+    while True:
+        samples += take(len(samples), _chunk(samples, limit_s))
+        recent = np.asarray(samples[-max(6, len(samples) // 2) :])
+        if stats.is_steady(recent):
+            return samples, True
+        if (now() - start) >= limit_s * 1e9:
+            return samples, False
+
+
+def collect(
+    take: Take,
+    load: Load,
+    budget_s: float,
+    items_per_sample: int,
+    least_samples: int | None = None,
+) -> Observed:
+    """Warm up, then sample until the median's interval is narrow enough or the budget is spent."""
+    measure, now = load.measure, load.now
+    samples, steady = warm_up(take, measure.warmup_s, now)
+    warmup = len(samples)
+    least = measure.least_samples if least_samples is None else least_samples
+    next_look = least
+    start = now()
+    while True:
+        samples += take(len(samples), _chunk(samples[-100:], budget_s))
+        elapsed_s = (now() - start) / 1e9
+        n = len(samples) - warmup
+        stopped_by = ""
+        if n >= next_look:  # sorting costs, so look each time the sample has grown by a tenth
+            next_look = n + max(1, n // 10)
+            estimate = stats.median(np.asarray(samples[warmup:]))
+            if estimate is not None:
+                load.report(estimate)
+                narrow = estimate.relative_width <= measure.confidence_width
+                if narrow and elapsed_s >= min(measure.least_s, budget_s):
+                    stopped_by = "confidence"
+        if elapsed_s >= budget_s:
+            stopped_by = stopped_by or "budget"
+        elif n >= MAX_SAMPLES:
+            stopped_by = stopped_by or "samples"
+        if stopped_by:
+            return Observed(samples, warmup, steady, stopped_by, items_per_sample, start, now())
+
+
+def keep_busy(take: Take, duration_s: float, load: Load, sample_ns: float) -> tuple[int, int, int]:
+    """Steady load for the duration; returns the stamps at its ends and the samples taken."""
+    now = load.now
+    count = max(1, int(0.2e9 / max(sample_ns, 1)))
+    start = now()
+    taken = 0
+    while now() - start < duration_s * 1e9:
+        taken += len(take(taken, count))
+    return start, now(), taken
+
+
+def _chunk(samples: list[int], budget_s: float) -> int:
+    """How many samples fill a tenth of the budget, at the speed of the last ones."""
+    if not samples:
+        return 1
+    typical = max(float(np.median(samples[-100:])), 1.0)
+    return int(min(max(budget_s * 1e9 / CHUNKS / typical, 1), 20_000))

@@ -1,0 +1,61 @@
+"""`offline`: all work is there from the start; what counts is items over time.
+
+Two figures that are never derived from each other: `round` has its inputs on the device and its
+runs queued back to back; `end_to_end_round` stages and fetches every run.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from bench import clock
+from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
+
+ROUND_S = 0.05
+"""Least length of a round: long enough that its two synchronizations do not show."""
+END_TO_END_SHARE = 0.3
+"""Share of the budget for the end-to-end figure."""
+LEAST_ROUNDS = 6
+"""A round is already a mean of many runs."""
+
+
+def observe(load: Load) -> Observations:
+    """Series `round` and `end_to_end_round`: nanoseconds of rounds of several runs each."""
+    session, slots, measure = load.session, load.slots, load.measure
+    runs = runs_per_round(load)
+    items = runs * load.items_per_run
+
+    def resident(first: int, count: int) -> list[int]:
+        del first
+        return [clock.queued(session, slots, runs, load.now) for _ in range(count)]
+
+    def with_transfers(first: int, count: int) -> list[int]:
+        del first
+        return [clock.end_to_end(session, slots, runs, load.now) for _ in range(count)]
+
+    share = measure.budget_s * END_TO_END_SHARE
+    stage_all(load)
+    seen = collect(resident, load, measure.budget_s - share, items, LEAST_ROUNDS)
+    windows = []
+    if load.power:
+        typical = float(np.median(seen.samples[seen.warmup :]))
+        start, end, rounds = keep_busy(resident, measure.energy_s, load, typical)
+        windows.append(Steady("round", start, end, rounds * items))
+    transfers: Take = with_transfers
+    outside = collect(transfers, load, share, items, LEAST_ROUNDS)
+    return Observations({"round": seen, "end_to_end_round": outside}, windows)
+
+
+def stage_all(load: Load) -> None:
+    """Put every timing slot's input on the device."""
+    for slot in range(load.slots):
+        load.session.stage(slot)
+    load.session.synchronize()
+
+
+def runs_per_round(load: Load) -> int:
+    """How many runs fill a round, from one timed run after a first that warms."""
+    stage_all(load)
+    clock.queued(load.session, load.slots, 1, load.now)
+    once = max(clock.queued(load.session, load.slots, 1, load.now), 1)
+    return int(min(max(ROUND_S * 1e9 / once, 1), 10_000))

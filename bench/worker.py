@@ -1,0 +1,330 @@
+"""The child: exactly one trial (or one batch search), then exit."""
+
+from __future__ import annotations
+
+import gc
+import resource
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bench import clock, encoding, fidelity, inputs, registry, toml
+from bench.adapter import Adapter
+from bench.backend import Backend, Session, Workload
+from bench.child import Emit
+from bench.device import Device
+from bench.errors import OutOfMemory, Unsupported
+from bench.model import Arrays, ModelCard, Precision
+from bench.scenarios import SCENARIOS
+from bench.scenarios.collect import Load, Observations, warm_up
+from bench.stats import Estimate
+from bench.suite import Measure
+
+EVENT_TIMES = 20
+"""Runs whose device-event time is recorded beside the host's."""
+MAX_BATCH = 4096
+SEARCH_GAIN = 1.03
+"""A doubled batch is worth it when it raises throughput by this factor."""
+SEARCH_S = 0.2
+REPORT_EVERY_NS = 250_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What the parent asks for. Paths are of prepared files."""
+
+    kind: str
+    backend: str
+    adapter: Adapter
+    options: dict[str, str]
+    device: Device
+    card: ModelCard
+    precision: Precision
+    batch: int | None
+    scenario: str
+    measure: Measure
+    threads: int
+    cores: tuple[int, ...]
+    seed: int
+    power: bool
+    items_per_run: int
+    onnx: str | None = None
+    reference: str | None = None
+
+
+def perform(table: dict[str, Any], emit: Emit) -> None:
+    """Do the job and report one `end` event with the status and all observations."""
+    job = toml.convert(Job, table, Path("the worker's job"))
+    imported_at = clock.now_ns()
+    backend: Backend | None = None
+    try:
+        backend = registry.backend(job.backend)(job.adapter, job.options)
+        availability = backend.probe()
+        import_ns = clock.now_ns() - imported_at
+        if not availability.available:
+            emit("end", status="unsupported", reason=availability.reason)
+        elif job.kind == "search":
+            search(job, backend, emit)
+            emit("end", status="ok", reason=None)
+        else:
+            emit("end", **trial(job, backend, import_ns, emit))
+    except (OutOfMemory, MemoryError) as error:
+        emit("end", status="out-of-memory", reason=f"memory ran out: {_first_line(error)}")
+    except Unsupported as error:
+        emit("end", status="unsupported", reason=str(error))
+    except Exception as error:  # noqa: BLE001 - a backend is foreign code and may raise anything
+        traceback.print_exc()
+        if backend is not None and backend.is_out_of_memory(error):
+            emit("end", status="out-of-memory", reason=f"memory ran out: {_first_line(error)}")
+        else:
+            reason = f"{type(error).__name__}: {_first_line(error)}"
+            emit("end", status="failed", reason=reason)
+
+
+def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, Any]:
+    """Load, time, check; returns the fields of the `end` event."""
+    batch = job.batch or 1
+    workload, build_ns = _workload(job, backend, batch)
+    refusal = backend.supports(workload, job.device)
+    if refusal:
+        return {"status": "unsupported", "reason": refusal}
+    timing = inputs.slots(job.card.inputs, batch, job.measure.slots, _key(job, "timing"))
+    items, check = _check_inputs(job, batch)
+
+    emit("phase", name="load")
+    now = backend.now_ns() or clock.now_ns
+    start = clock.now_ns()
+    session = backend.load(workload, job.device, [*timing, *check], job.threads)
+    loaded = clock.now_ns()
+    session.stage(0)
+    session.run(0)
+    session.fetch()
+    first_ns = clock.now_ns() - loaded
+    cold_start = {
+        "import_ns": import_ns,
+        "build_ns": build_ns,
+        "load_ns": loaded - start,
+        "first_inference_ns": first_ns,
+    }
+
+    emit("phase", name="measure")
+    seen = _observe(job, session, now, emit)
+    events = _device_events(session, job.measure.slots)
+
+    emit("phase", name="fidelity")
+    verdict = _verdict(job, backend, session, items, len(check))
+    placement = session.placement()
+    device_peak = session.peak_memory_bytes()
+    facts = session.facts()
+    session.close()
+    clock_source = "simulated" if backend.now_ns() else "perf_counter_ns"
+    return {
+        "status": "ok" if verdict.passed else "invalid",
+        "reason": verdict.reason,
+        "clock": asdict(clock.characterize(now, clock_source)),
+        "cold_start": cold_start,
+        "memory": {
+            "host_peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            "device_peak_bytes": device_peak,
+            "device_reason": None
+            if device_peak is not None
+            else f"{job.backend} reports no memory figures for {job.device.kind} devices",
+        },
+        "series": {
+            name: {
+                "unit": "ns",
+                "items_per_sample": one.items_per_sample,
+                "warmup": one.warmup,
+                "steady": one.steady,
+                "stopped_by": one.stopped_by,
+                "start_ns": one.start_ns,
+                "end_ns": one.end_ns,
+                "samples": encoding.pack(one.samples),
+            }
+            for name, one in seen.series.items()
+        },
+        "windows": [asdict(window) for window in seen.windows],
+        "device_event_ns": encoding.pack(events) if events else None,
+        "fidelity": {
+            "relative_l2": verdict.relative_l2,
+            "top1_agreement": verdict.top1_agreement,
+            "not_finite": verdict.not_finite,
+            "items": verdict.items,
+            "tolerance_relative_l2": verdict.tolerance.relative_l2,
+            "tolerance_top1": verdict.tolerance.top1,
+            "reference": "simulated" if backend.reference else "cpu fp32",
+            "passed": verdict.passed,
+        },
+        "placement": None
+        if placement is None
+        else {
+            "wanted": placement.wanted,
+            "nodes": dict(placement.nodes),
+            "strays": dict(placement.strays),
+            "proof": placement.proof,
+            "share": placement.share,
+        },
+        "facts": facts,
+    }
+
+
+def search(job: Job, backend: Backend, emit: Emit) -> None:
+    """Double the batch while throughput gains and memory lasts; report each point as it is known.
+
+    The parent chooses from the points, so that a crash on the way loses nothing.
+    """
+    best = 0.0
+    disappointments = 0
+    batch = 1
+    while batch <= MAX_BATCH and disappointments < 2:
+        emit("trying", batch=batch)
+        workload, _ = _workload(job, backend, batch)
+        refusal = backend.supports(workload, job.device)
+        if refusal:
+            emit("batch", batch=batch, items_per_s=None, reason=refusal)
+            if batch == 1:
+                raise Unsupported(refusal)
+            return
+        slots = inputs.slots(job.card.inputs, batch, 2, _key(job, "search"))
+        try:
+            rate = _rate(backend, workload, job, slots)
+        except Exception as error:
+            if batch > 1 and (
+                isinstance(error, OutOfMemory | MemoryError) or backend.is_out_of_memory(error)
+            ):
+                emit("batch", batch=batch, items_per_s=None, reason="memory ran out")
+                return
+            raise
+        emit("batch", batch=batch, items_per_s=rate, reason=None)
+        disappointments = 0 if rate > best * SEARCH_GAIN else disappointments + 1
+        best = max(best, rate)
+        batch *= 2
+
+
+def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Arrays]) -> float:
+    """Items per second of a short resident burst."""
+    now = backend.now_ns() or clock.now_ns
+    session = backend.load(workload, job.device, slots, job.threads)
+    try:
+        for slot in range(len(slots)):
+            session.stage(slot)
+        clock.queued(session, len(slots), 1, now)
+        once = max(clock.queued(session, len(slots), 1, now), 1)
+        runs = int(min(max(SEARCH_S * 1e9 / 3 / once, 1), 10_000))
+
+        def take(first: int, count: int) -> list[int]:
+            del first
+            return [clock.queued(session, len(slots), runs, now) for _ in range(count)]
+
+        samples, _ = warm_up(take, SEARCH_S, now)
+        return workload.batch * runs / (min(samples[-3:]) / 1e9)
+    finally:
+        session.close()
+        gc.collect()
+
+
+def _workload(job: Job, backend: Backend, batch: int) -> tuple[Workload, int | None]:
+    """The workload and the nanoseconds its weights took to make (None: nothing was made)."""
+    workload = Workload(
+        card=job.card,
+        precision=job.precision,
+        batch=batch,
+        onnx=Path(job.onnx) if job.onnx else None,
+    )
+    if backend.format != "module" or not job.card.family:
+        return workload, None
+    start = time.perf_counter_ns()
+    module = _built(job.card)
+    return replace(workload, module=lambda: module), time.perf_counter_ns() - start
+
+
+_modules: dict[str, Any] = {}
+
+
+def _built(card: ModelCard) -> Any:
+    if card.name not in _modules:
+        _modules[card.name] = registry.builder(card)(card.name)
+    return _modules[card.name]
+
+
+def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> Observations:
+    last = 0
+
+    def report(estimate: Estimate) -> None:
+        nonlocal last
+        if time.monotonic_ns() - last > REPORT_EVERY_NS:
+            last = time.monotonic_ns()
+            emit("estimate", value=estimate.value, low=estimate.low, high=estimate.high)
+
+    load = Load(
+        session=session,
+        slots=job.measure.slots,
+        items_per_run=job.items_per_run,
+        measure=job.measure,
+        now=now,
+        power=job.power,
+        report=report,
+    )
+    gc.collect()
+    gc.disable()  # a collection between two stamps is the harness's doing, not the device's
+    try:
+        return SCENARIOS[job.scenario](load)
+    finally:
+        gc.enable()
+
+
+def _device_events(session: Session, slots: int) -> list[int]:
+    times = []
+    for run in range(EVENT_TIMES):
+        elapsed = session.device_time_ns(run % slots)
+        if elapsed is None:
+            return []
+        times.append(elapsed)
+    return times
+
+
+def _key(job: Job, purpose: str) -> str:
+    return f"{job.card.name}/{purpose}/{job.seed}"
+
+
+def _check_inputs(job: Job, batch: int) -> tuple[Arrays, list[Arrays]]:
+    """The distinct items that are checked, and the same in batches, one a slot."""
+    if not job.card.family:  # a person's own model: its batch is part of its shape
+        batches = inputs.slots(job.card.inputs, batch, 2, _key(job, "check"))
+        joined = {name: np.concatenate([one[name] for one in batches]) for name in batches[0]}
+        return joined, batches
+    count = fidelity.CHECK_ITEMS[job.card.size]
+    items = inputs.slots(job.card.inputs, count, 1, _key(job, "check"))[0]
+    batches = [
+        {
+            name: array.take(range(first, first + batch), 0, mode="wrap")
+            for name, array in items.items()
+        }
+        for first in range(0, count, batch)
+    ]
+    return items, batches
+
+
+def _verdict(
+    job: Job, backend: Backend, session: Session, items: Arrays, checks: int
+) -> fidelity.Verdict:
+    outputs = []
+    for slot in range(job.measure.slots, job.measure.slots + checks):
+        session.stage(slot)
+        session.run(slot)
+        outputs.append(session.fetch())
+    if backend.reference is not None:
+        reference = backend.reference(items)
+    else:
+        reference = fidelity.load(Path(str(job.reference)))
+    return fidelity.compare(outputs, reference, job.card, job.card.tolerance[job.precision])
+
+
+def _first_line(error: BaseException) -> str:
+    text = str(error).strip() or type(error).__name__
+    return text.splitlines()[0][:500]
