@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import re
 from typing import Any
 
-from bench import command
+from bench import command, listing
 from bench.adapter import Adapter, OnnxProvider
 from bench.cpu import cpu_device
 from bench.device import Device
@@ -40,7 +39,7 @@ def _of_plugin(adapter: Adapter, spec: OnnxProvider, kind: str) -> list[Device]:
         facts = {**one.device.metadata, **one.ep_metadata}
         name = facts.get("FULL_DEVICE_NAME") or facts.get("Description")
         address = facts.get("pci_bus_id")
-        known = {"driver": facts.get("version"), "pci": address}
+        known = {"driver": facts.get("version"), "pci_bus_id": address}
         found.append(
             _device(
                 adapter,
@@ -59,25 +58,15 @@ def _of_command(adapter: Adapter, kind: str) -> list[Device]:
     if adapter.lists is None:
         return []
     try:
-        text = command.run(adapter.lists.command).text
-    except command.CommandError:
+        rows = listing.run_list(adapter.lists)
+    except command.CommandError:  # the tool's absence is told by the sensors that use it
         return []
-    found = []
-    for match in re.finditer(adapter.lists.pattern, text, re.MULTILINE):
-        seen = {k: v.strip() for k, v in match.groupdict().items() if v}
-        mebibytes = seen.get("memory_mib")
-        found.append(
-            _device(
-                adapter,
-                kind,
-                int(seen["index"]),
-                seen.get("name", adapter.title or adapter.vendor),
-                uuid=seen.get("uuid"),
-                memory_bytes=int(mebibytes) << 20 if mebibytes else None,
-                properties={k: seen[k] for k in ("card", "chip") if k in seen},
-            )
-        )
-    return found
+    seen = listing.visible(rows, adapter.visible_devices, os.environ) or []
+    devices = [
+        _device(adapter, kind, index, row.name or adapter.title or adapter.vendor)
+        for index, row in enumerate(seen)
+    ]
+    return listing.identify(devices, adapter, rows)
 
 
 def _of_nvml(adapter: Adapter) -> list[Device]:
@@ -126,6 +115,7 @@ def _nvml_device(adapter: Adapter, nvml: Any, index: int, handle: Any, driver: s
     parent = handle
     if uuid.startswith("MIG-"):
         parent = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
+    bus = str(nvml.nvmlDeviceGetPciInfo(parent).busId)
     return _device(
         adapter,
         adapter.kind,
@@ -134,9 +124,6 @@ def _nvml_device(adapter: Adapter, nvml: Any, index: int, handle: Any, driver: s
         uuid=uuid,
         memory_bytes=int(nvml.nvmlDeviceGetMemoryInfo(handle).total),
         scope="slice" if parent is not handle else "device",
-        board=nvml.nvmlDeviceGetUUID(parent) if parent is not handle else None,
-        properties={
-            "driver": driver,
-            "pci": nvml.nvmlDeviceGetPciInfo(parent).busId,
-        },
+        board=bus if parent is not handle else None,
+        properties={"driver": driver, "pci_bus_id": bus},
     )

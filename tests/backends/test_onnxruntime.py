@@ -427,7 +427,7 @@ def test_nvidia_devices_follow_cuda_visible_devices(
     assert [d.uuid for d in found] == uuids
     assert [d.id for d in found] == [f"cuda:{i}" for i in range(len(uuids))]
     if uuids == ["MIG-7"]:
-        assert (found[0].scope, found[0].board) == ("slice", "GPU-1")
+        assert (found[0].scope, found[0].board) == ("slice", "0000:01:00.0")
 
 
 def test_a_vendors_tool_lists_the_devices(tmp_path: Path) -> None:
