@@ -48,12 +48,13 @@ def queued_matmuls(matrix: Tensor, count: int) -> tuple[float, float]:
 
 def test_torch_sees_the_device() -> None:
     assert torch.accelerator.current_accelerator() == torch.device("refnpu")
-    assert torch.accelerator.device_count() == torch.refnpu.device_count() == 2
-    assert torch.refnpu.get_device_name(0) == "Reference NPU"
-    torch.refnpu.set_device(1)
+    assert torch.get_device_module("refnpu") is refnpu_torch
+    assert torch.accelerator.device_count() == refnpu_torch.device_count() == 2
+    assert refnpu_torch.get_device_name(0) == "Reference NPU"
+    refnpu_torch.set_device(1)
     assert torch.empty(1, device="refnpu").device == torch.device("refnpu:1")
-    torch.refnpu.set_device(0)
-    assert torch.refnpu.current_device() == 0
+    refnpu_torch.set_device(0)
+    assert refnpu_torch.current_device() == 0
 
 
 def test_work_is_queued_and_synchronize_waits() -> None:
@@ -149,7 +150,7 @@ def test_networks_agree_with_the_cpu(name: str, device: str) -> None:
 def test_channels_last_and_half_precision() -> None:
     net = NETS["convolution"].eval()
     x = torch.randn(2, 3, 64, 64)
-    other = copy.deepcopy(net).to("refnpu", memory_format=torch.channels_last)
+    other = copy.deepcopy(net).to(memory_format=torch.channels_last).to("refnpu")
     assert error(other(x.to("refnpu", memory_format=torch.channels_last)), net(x)) <= 1e-5
     half = copy.deepcopy(net).to("refnpu", torch.bfloat16)
     assert error(half(x.to("refnpu", torch.bfloat16)).float(), net(x)) < 0.05
@@ -186,9 +187,9 @@ def test_memory_figures() -> None:
     held = torch.empty(MIB, device="refnpu")
     assert torch.accelerator.memory_allocated() == start + 4 * MIB
     torch.empty(3 * MIB, device="refnpu")
-    assert torch.refnpu.max_memory_allocated("refnpu:0") == start + 16 * MIB
-    assert torch.refnpu.memory_allocated("refnpu:1") == 0
-    free, total = torch.refnpu.mem_get_info(0)
+    assert refnpu_torch.max_memory_allocated("refnpu:0") == start + 16 * MIB
+    assert refnpu_torch.memory_allocated("refnpu:1") == 0
+    free, total = refnpu_torch.mem_get_info(0)
     assert total == 256 * MIB
     assert total - free == start + 4 * MIB
     del held
