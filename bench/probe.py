@@ -43,8 +43,8 @@ def _ask(candidate: Candidate) -> dict[str, Any]:
         devices = backend.devices() if availability.available else []
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything; said, not hidden
         traceback.print_exc()
-        reason = f"the probe of {candidate.adapter.name} failed: {type(error).__name__}: {error}"
-        return {"reason": reason, "versions": {}, "devices": [], "simulated": False}
+        failure = f"the probe of {candidate.adapter.name} failed: {type(error).__name__}: {error}"
+        return {"reason": failure, "versions": {}, "devices": [], "simulated": False}
     reason = availability.reason
     if availability.available and not devices:
         reason = f"{candidate.backend} works, but finds no device of {candidate.adapter.vendor}"

@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.discover import Found, Resolved
+    from bench.model import ModelCard
     from bench.results import Results
+    from bench.runner.journal import Journal
     from bench.runner.plan import Plan
+    from bench.runner.state import CaseState
     from bench.suite import Case
 
 
@@ -84,7 +87,8 @@ def run(
     json: bool = common.JSON,
 ) -> None:
     """Plan, measure, write, print. Exit code 0 when everything ran and was valid."""
-    from bench import environment, suite as suites
+    from bench import environment
+    from bench import suite as suites
     from bench.runner import plan as plans
 
     if resume is not None:
@@ -108,8 +112,16 @@ def run(
     _measure(plan, _out(out, plan), wait, json)
 
 
-def _own_models(onnx: Path | None, shapes: list[str]) -> list[object]:
-    return []
+def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
+    """The card of the person's own model, if there is one; raises RefusedInput or UsageError."""
+    from bench import own_model
+    from bench.errors import UsageError
+
+    if onnx is None:
+        if shapes:
+            raise UsageError("--shape belongs to --onnx; name the ONNX file too")
+        return []
+    return [own_model.inspect(onnx, shapes)]
 
 
 def _targets(wanted: Sequence[str], found: Sequence[Found]) -> list[Resolved]:
@@ -151,19 +163,22 @@ def _resume(path: Path, wait: float, json: bool) -> None:
     from bench.runner.journal import Journal
 
     journal, plan, entries = Journal.reopen(path)
-    _check_devices(plan)
-    out = path.with_name(path.name.removesuffix(".journal"))
-    _carry_out(plan, state.restore(plan, entries), journal, out, wait, json, resumed=1)
+    with journal:
+        states = state.restore(plan, entries)
+        _check_devices(plan)
+        out = path.with_name(path.name.removesuffix(".journal"))
+        _carry_out(plan, states, journal, out, wait, json, resumed=1)
 
 
 def _check_devices(plan: Plan) -> None:
     """Refuse to mix two machines in one results file."""
     from bench import discover
     from bench.errors import UsageError
+    from bench.probe import Candidate
 
     found = discover.discover(
         [
-            discover.Candidate(one.backend, one.adapter, one.options)
+            Candidate(one.backend, one.adapter, one.options)
             for one in {(t.backend, t.adapter.name): t for t in plan.targets}.values()
         ]
     )
@@ -183,7 +198,15 @@ def _measure(plan: Plan, out: Path, wait: float, json: bool) -> None:
         _carry_out(plan, state.fresh(plan), log, out, wait, json, resumed=0)
 
 
-def _carry_out(plan, states, journal, out, wait, json, resumed):  # type: ignore[no-untyped-def]
+def _carry_out(
+    plan: Plan,
+    states: dict[str, CaseState],
+    journal: Journal,
+    out: Path,
+    wait: float,
+    json: bool,
+    resumed: int,
+) -> None:
     """Hold the devices, run, write the results file, print it."""
     from bench import lock, results_file
     from bench.report import table
@@ -191,9 +214,11 @@ def _carry_out(plan, states, journal, out, wait, json, resumed):  # type: ignore
     from bench.runner import assemble, execute
 
     keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
-    with Progress(common.console(stderr=True)) as progress:
-        with lock.DeviceLocks(keys, "hetbench run", wait, progress.note):
-            complete = execute.execute(plan, states, journal, progress)
+    with (
+        Progress(common.console(stderr=True)) as progress,
+        lock.DeviceLocks(keys, "hetbench run", wait, progress.note),
+    ):
+        complete = execute.execute(plan, states, journal, progress)
     results = assemble.results(plan, states, complete, resumed)
     results_file.write(out, results)
     if complete:

@@ -11,6 +11,7 @@ from typing import Any
 from bench import process
 from bench.discover import Resolved
 from bench.errors import HetbenchError
+from bench.results import Status
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
@@ -102,5 +103,5 @@ def _settle_rest(
         how = f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}"
     last = (outcome.printed.splitlines() or [""])[-1][:300]
     for case in cases:
-        status = "timeout" if outcome.timed_out else "crashed"
+        status: Status = "timeout" if outcome.timed_out else "crashed"
         states[case.id].settled = (status, f"preparing the model {how}: {last}")
