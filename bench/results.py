@@ -123,40 +123,66 @@ class Window(Record):
 
 
 class EnergyFigure(Record):
-    """One figure of energy or power with where it comes from."""
+    """Energy of the trial's windows as one sensor tells it; see bench.energy.EnergyFigure."""
 
-    value: float | None
-    unit: Name
-    source: Name
-    scope: Name
+    sensor: Name
+    device: Name
+    quantity: Name | None
+    scope: Name | None
+    update_period_s: float | None
+    averaging_window_s: float | None
+    resolution: float | None
+    duration_s: float
+    items: Count
+    readings: Count
+    gross_j: float | None
+    idle_w: float | None
+    net_j: float | None
+    mean_w: float | None
+    peak_w: float | None
+    gross_j_per_item: float | None
+    net_j_per_item: float | None
+    items_per_j: float | None
+    uncertainty: float | None
     valid: bool
-    reason: Text | None = None
+    reason: Text | None
+    net_valid: bool
+    net_reason: Text | None
 
 
 class SensorRecord(Record):
-    """Everything one sensor read during a trial."""
+    """Everything one sensor read during a trial, the idle baseline before it included."""
 
     sensor: Name
-    scope: Name
-    facts: dict[Name, Text]
+    device: Name
     channels: list[dict[str, Any]]
     missing: dict[Name, Text]
-    reason: Text | None = None
-    stamps_ns: Samples | None = None
-    values: dict[Name, Samples] = {}
-    flags: list[Name] = []
-    dropped: Count = 0
-    cpu_ns: Count = 0
+    facts: dict[Name, Text]
+    reason: Text | None
+    stamps_ns: Samples
+    durations_ns: Samples
+    values: dict[Name, Samples]
+    """Quantity -> one value a stamp, NaN where that reading had none."""
+    flags: dict[Name, Samples]
+    """Condition -> the stamps at which it was in force."""
+    failures: Count
+    failure: Text | None
+    healthy: bool
+    dropped: Count
+    cpu_s: float
 
 
 class Telemetry(Record):
     """Power and energy of a trial, and the raw readings behind them."""
 
-    available: bool
-    reason: Text | None = None
-    figures: dict[Name, EnergyFigure] = {}
-    sensors: list[SensorRecord] = []
-    warnings: list[Text] = []
+    figures: list[EnergyFigure]
+    """One a sensor, those of the device before those of the host and the node."""
+    sensors: list[SensorRecord]
+    idle_start_ns: Count | None
+    idle_end_ns: Count | None
+    sampling_cpu_share: float
+    """CPU time of the sampling threads as a share of one core."""
+    warnings: list[Text]
 
 
 class Trial(Record):
@@ -244,8 +270,6 @@ class TargetRecord(Record):
     simulated: bool
     power_reason: Text | None = None
     """Why this device's power is not read; null when it is."""
-    idle: Telemetry | None = None
-    """The idle baseline taken before the first trial."""
 
 
 class Suite(Record):

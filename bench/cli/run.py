@@ -212,14 +212,16 @@ def _carry_out(
     from bench.report import table
     from bench.report.progress import Progress
     from bench.runner import assemble, execute
+    from bench.runner.meter import Meter
 
     keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
     with (
         Progress(common.console(stderr=True)) as progress,
         lock.DeviceLocks(keys, "hetbench run", wait, progress.note),
     ):
-        complete = execute.execute(plan, states, journal, progress)
-    results = assemble.results(plan, states, complete, resumed)
+        meters = {target.target: Meter(target) for target in plan.targets}
+        complete = execute.execute(plan, states, meters, journal, progress)
+    results = assemble.results(plan, states, meters, complete, resumed)
     results_file.write(out, results)
     if complete:
         journal.remove()

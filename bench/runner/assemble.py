@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
 
 from bench import __version__
 from bench.metrics import summarize
@@ -20,6 +19,7 @@ from bench.results import (
     Warning,
 )
 from bench.runner import trial
+from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
@@ -29,9 +29,9 @@ from bench.suite import Case as PlannedCase
 def results(
     plan: Plan,
     states: Mapping[str, CaseState],
+    meters: Mapping[str, Meter],
     complete: bool,
     resumed: int,
-    telemetry: Mapping[str, Any] | None = None,
 ) -> Results:
     """The results file's content; every planned case is in it, run or not."""
     cases = [_case(case, states[case.id], plan) for case in plan.cases]
@@ -72,7 +72,7 @@ def results(
                 threads=target.threads,
                 cores=list(target.device.cores),
                 simulated=target.simulated,
-                **(telemetry or {}).get(target.target, {}),
+                power_reason=meters[target.target].reason,
             )
             for target in plan.targets
         ],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 
@@ -12,6 +12,7 @@ from bench.results import BatchPoint, Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
+from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState, choose, remaining
 from bench.suite import Case
@@ -20,7 +21,13 @@ SEARCH_TIMEOUT_FACTOR = 2.0
 """A batch search may take this many times a trial's limit."""
 
 
-def execute(plan: Plan, states: dict[str, CaseState], journal: Journal, listener: Listener) -> bool:
+def execute(
+    plan: Plan,
+    states: dict[str, CaseState],
+    meters: Mapping[str, Meter],
+    journal: Journal,
+    listener: Listener,
+) -> bool:
     """Run what remains of the plan; True when all of it was done, False when told to stop.
 
     Raises HetbenchError when the journal cannot be written; everything before that is safe.
@@ -31,6 +38,7 @@ def execute(plan: Plan, states: dict[str, CaseState], journal: Journal, listener
     try:
         with stoppable():
             preparing.prepare(plan, states, listener)
+            rest(plan, meters, listener)
             while steps := remaining(plan, states):
                 step = steps[0]
                 case, state = cases[step.case_id], states[step.case_id]
@@ -47,7 +55,7 @@ def execute(plan: Plan, states: dict[str, CaseState], journal: Journal, listener
                     step.index,
                     positions[step],
                     plan.seed,
-                    False,
+                    meters[case.target],
                     listener,
                 )
                 keep(case, state, record, journal)
@@ -68,6 +76,16 @@ def execute(plan: Plan, states: dict[str, CaseState], journal: Journal, listener
             listener.trial_finished(case, record)
         return False
     return True
+
+
+def rest(plan: Plan, meters: Mapping[str, Meter], listener: Listener) -> None:
+    """Take the idle baseline of every target whose power is read, while nothing runs."""
+    for target in plan.targets:
+        meter = meters[target.target]
+        if meter.device_power:
+            idle_s = plan.suite.measure.idle_s
+            listener.note(f"reading the idle power of {target.target} for {idle_s:g} s")
+            meter.rest(idle_s, plan.seed)
 
 
 def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:

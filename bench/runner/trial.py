@@ -13,8 +13,9 @@ from pydantic import ValidationError
 from bench import process
 from bench.discover import Resolved
 from bench.metrics import derive
-from bench.results import Status, Trial
+from bench.results import Status, Telemetry, Trial
 from bench.runner.listener import Listener
+from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.suite import Case
@@ -61,7 +62,7 @@ def run(
     index: int,
     position: int,
     seed: int,
-    power: bool,
+    meter: Meter,
     listener: Listener,
 ) -> Trial:
     """Run one trial in a fresh process and judge how it ended."""
@@ -79,8 +80,12 @@ def run(
             ends.append(event)
 
     started_at = timestamp()
-    task = job("trial", case, target, state, seed, power)
-    outcome = process.run(task, on_event, timeout_s(case), target.environment)
+    task = job("trial", case, target, state, seed, meter.device_power)
+    sampler = meter.watch(seed + position)
+    try:
+        outcome = process.run(task, on_event, timeout_s(case), target.environment)
+    finally:
+        recording = sampler.stop()
     fields = dict(ends[-1]) if ends else _died(outcome, phase, case)
     fields.pop("event", None)
     if fields["status"] not in ("ok", "invalid", "unsupported"):
@@ -95,7 +100,10 @@ def run(
     }
     try:
         trial = Trial.model_validate_json(json.dumps({**common, **fields}))
-        return judge(trial, case, state)
+        trial = judge(trial, case, state)
+        if recording.sensors:
+            trial = with_energy(trial, meter.telemetry(trial, recording), target.device.id)
+        return trial
     except (ValidationError, ValueError, TypeError) as error:
         first = str(error).splitlines()[0]
         return Trial.model_validate(
@@ -134,6 +142,13 @@ def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
             f"{placement.wanted}"
         )
     return trial.model_copy(update=changes)
+
+
+def with_energy(trial: Trial, telemetry: Telemetry, device_id: str) -> Trial:
+    """The trial with what its sensors read, and the valid figures of its own device as metrics."""
+    figures = energy_metrics(telemetry, device_id) if trial.status == "ok" else {}
+    metrics = {**trial.metrics, **figures}
+    return trial.model_copy(update={"telemetry": telemetry, "metrics": metrics})
 
 
 def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:

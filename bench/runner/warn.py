@@ -19,7 +19,7 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
         found.append(("a simulated device took part: these figures measure nothing real", None))
     found += [(text, None) for text in environment.warnings(plan.environment)]
     for case in cases:
-        found += [(text, case.id) for text in _case_warnings(case)]
+        found += [(text, case.id) for text in dict.fromkeys(_case_warnings(case))]
     return found
 
 
@@ -34,6 +34,9 @@ def _case_warnings(case: Case) -> Iterator[str]:
             f"the interval of the median is {wide:.0%} wide where {asked:.0%} was asked for; "
             "quiet the machine, or raise --budget"
         )
+    for trial in good:
+        if trial.telemetry is not None:
+            yield from trial.telemetry.warnings
     busy = max((trial.parent_cpu_share or 0 for trial in case.trials), default=0.0)
     if busy > 0.02:
         yield f"the harness itself used {busy:.0%} of a core while a trial measured"

@@ -1,0 +1,93 @@
+"""The child that prepares: exported and quantized ONNX files and the fp32 reference outputs.
+
+Nothing of this ever happens inside a trial. Files are kept in the cache folder by the digest of
+what they are made of, so most runs find everything there.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from bench import cache, fidelity, inputs, registry, toml
+from bench.adapter import Adapter
+from bench.backend import Backend, Workload
+from bench.child import Emit
+from bench.device import Device
+from bench.errors import HetbenchError, Unsupported
+from bench.model import Arrays, ModelCard, Precision
+
+PREPARE_RULES = 1
+"""Raised when references or checks are made in another way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One case's needs."""
+
+    id: str
+    card: ModelCard
+    precision: Precision
+    batch: int | None
+    device: Device
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    kind: str
+    backend: str
+    adapter: Adapter
+    options: dict[str, str]
+    seed: int
+    source: str
+    """Path of a user's own ONNX model; empty for the zoo."""
+    cases: tuple[Request, ...]
+
+
+def perform(table: dict[str, Any], emit: Emit) -> None:
+    """Report one `prepared` event per case, with the paths of its files or why there are none."""
+    job = toml.convert(Job, table, Path("the job to prepare"))
+    backend = registry.backend(job.backend)(job.adapter, job.options)
+    for case in job.cases:
+        emit("preparing", what=f"{case.card.name} {case.precision}")
+        answer: dict[str, Any] = {
+            "status": "ok",
+            "reason": None,
+            "onnx": None,
+            "onnx_sha256": None,
+            "reference": None,
+        }
+        try:
+            answer |= _files(job, case, backend)
+        except Unsupported as error:
+            answer |= {"status": "unsupported", "reason": str(error)}
+        except HetbenchError as error:  # the cache folder cannot be written
+            answer |= {"status": "disk", "reason": str(error)}
+        except Exception as error:  # noqa: BLE001 - exporters and backends may raise anything
+            traceback.print_exc()
+            reason = f"preparing the model failed: {type(error).__name__}: {error}"
+            answer |= {"status": "failed", "reason": reason[:2000]}
+        emit("prepared", case=case.id, **answer)
+
+
+def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
+    availability = backend.probe()
+    if not availability.available:
+        raise Unsupported(availability.reason or "the backend is not available")
+    workload = Workload(case.card, case.precision, case.batch or 1)
+    refusal = backend.supports(workload, case.device)
+    if refusal:
+        raise Unsupported(refusal)
+    answer: dict[str, Any] = {}
+    if backend.format == "onnx":
+        path = onnx_file(case.card, case.precision, job.source)
+        answer |= {"onnx": str(path), "onnx_sha256": cache.file_digest(path)}
+    elif job.source:
+        raise Unsupported(
+            f"{job.backend} runs the zoo's own models; measure an ONNX file on an onnxruntime target"
+        )
+    if backend.reference is None:
+        answer["reference"] = str(reference(case.card, job.seed, job.source))
+    return answer

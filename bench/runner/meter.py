@@ -1,0 +1,203 @@
+"""Power beside the trials: the sensors of a target, its idle baseline, and a trial's energy.
+
+The sensors are read here, in the parent, while the worker works. An accelerator's trial also
+records the host's packages and the node where they are readable, as scopes of their own.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+
+from bench import energy, registry, sensors
+from bench.adapter import SensorSpec
+from bench.cpu import cpu_device
+from bench.device import Device
+from bench.discover import Resolved
+from bench.encoding import pack
+from bench.metrics import derive
+from bench.results import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
+from bench.sensor import Recording, Sensor, SensorProbe
+from bench.sensor import SensorRecord as Read
+from bench.sensors.sampler import Sampler
+
+POWER = ("energy_j", "power_w", "power_average_w")
+NODE = SensorSpec(kind="ipmi", scope="node")
+"""The board management controller sees the whole node, whatever devices are in it."""
+
+
+class Meter:
+    """The sensors of one target; probed once, so that nothing is asked again before each trial."""
+
+    def __init__(self, target: Resolved) -> None:
+        self._target = target
+        self._sensors: list[Sensor] = []
+        reasons: list[str] = []
+        self.device_power = False
+        for spec, device in _specs(target):
+            sensor = sensors.make(spec, device)
+            probe = sensors.probe(sensor)
+            own = device is target.device
+            if probe.channels:
+                self._sensors.append(sensor)
+                self.device_power |= own and _reads_power(probe)
+            if own and not _reads_power(probe):
+                reasons.append(f"{sensor.name}: {_why_not(probe)}")
+        self.reason = None
+        if not self.device_power:
+            self.reason = "; ".join(reasons) or (
+                f"the adapter {target.adapter.name} names no sensor for {target.device.id}"
+            )
+        self._idle: Recording | None = None
+        self._idle_window: energy.Window | None = None
+
+    def rest(self, idle_s: float, seed: int) -> None:
+        """Take the idle baseline: the same sensors over a time in which nothing is run."""
+        sampler = Sampler(self._sensors, seed)
+        sampler.start()
+        sampler.probed(sensors.PROBE_LIMIT_S)
+        start = sampler.mark()
+        time.sleep(idle_s)
+        end = sampler.mark()
+        self._idle = sampler.stop()
+        self._idle_window = energy.Window(start, end)
+
+    def watch(self, seed: int) -> Sampler:
+        """Start reading for a trial; the sampler is handed back to `telemetry`."""
+        sampler = Sampler(self._sensors, seed)
+        sampler.start()
+        return sampler
+
+    def telemetry(self, trial: Trial, recording: Recording) -> Telemetry:
+        """Energy of the trial's windows and everything the sensors read."""
+        merged = self._with_idle(recording)
+        windows = [energy.Window(w.start_ns, w.end_ns, w.items) for w in trial.windows]
+        figures = energy.figures(
+            merged,
+            windows,
+            self._idle_window,
+            repeat_s=_repeat_s(trial),
+            timing_items_per_s=_timing_rate(trial),
+        )
+        warnings = [
+            text
+            for record in merged.sensors
+            for text in energy.warnings(record, windows, self._idle_window)
+        ]
+        idle = self._idle_window
+        return Telemetry(
+            figures=[EnergyFigure(**asdict(figure)) for figure in figures] if windows else [],
+            sensors=[_stored(record) for record in merged.sensors],
+            idle_start_ns=idle.start_ns if idle else None,
+            idle_end_ns=idle.end_ns if idle else None,
+            sampling_cpu_share=recording.cpu_share,
+            warnings=list(dict.fromkeys(warnings)),
+        )
+
+    def _with_idle(self, recording: Recording) -> Recording:
+        if self._idle is None:
+            return recording
+        joined = tuple(
+            replace(now, samples=before.samples + now.samples)
+            for before, now in zip(self._idle.sensors, recording.sensors, strict=True)
+        )
+        return Recording(self._idle.start_ns, recording.end_ns, joined)
+
+
+def energy_metrics(telemetry: Telemetry, device_id: str) -> dict[str, Metric]:
+    """Valid figures of the device's own sensor as metrics: joules an item, items a joule, watts."""
+    for figure in telemetry.figures:
+        if figure.device == device_id and figure.valid:
+            named = {
+                "joules_per_item": figure.gross_j_per_item,
+                "net_joules_per_item": figure.net_j_per_item if figure.net_valid else None,
+                "items_per_joule": figure.items_per_j,
+                "mean_power_w": figure.mean_w,
+                "peak_power_w": figure.peak_w,
+                "idle_power_w": figure.idle_w,
+            }
+            return {
+                name: Metric(value=value, n=figure.readings)
+                for name, value in named.items()
+                if value is not None
+            }
+    return {}
+
+
+def _specs(target: Resolved) -> list[tuple[SensorSpec, Device]]:
+    """The device's own sensors, then the host's and the node's for an accelerator."""
+    own = [(spec, target.device) for spec in target.adapter.sensors]
+    if target.simulated:
+        return own
+    if target.device.kind == "cpu":
+        return [*own, (NODE, replace(target.device, id="node"))]
+    host = cpu_device()
+    packages = [(spec, host) for spec in registry.adapters()["cpu"].sensors]
+    return [*own, *packages, (NODE, replace(host, id="node"))]
+
+
+def _reads_power(probe: SensorProbe) -> bool:
+    return any(channel.quantity in POWER for channel in probe.channels)
+
+
+def _why_not(probe: SensorProbe) -> str:
+    missing: Mapping[str, str] = probe.missing
+    return probe.reason or next(
+        (missing[name] for name in POWER if name in missing), "it reads no power"
+    )
+
+
+def _repeat_s(trial: Trial) -> float | None:
+    """Time of one sample of the windows' series: the period the device's load repeats with."""
+    for window in trial.windows:
+        series = trial.series.get(window.name)
+        if series is not None and window.items:
+            return (window.end_ns - window.start_ns) / 1e9 * series.items_per_sample / window.items
+    return None
+
+
+def _timing_rate(trial: Trial) -> float | None:
+    """Items a second of the timing pass that the energy pass repeats; None for a single pass."""
+    for window in trial.windows:
+        series = trial.series.get(window.name)
+        if series is None or series.stopped_by == "time":
+            continue
+        figures = derive({window.name: series}, None, 1)
+        if window.name == "latency":
+            return series.items_per_sample * 1e9 / figures["latency_mean_ns"].value
+        return figures["throughput_mean_items_per_s"].value
+    return None
+
+
+def _stored(record: Read) -> SensorRecord:
+    stamps = [sample.stamp_ns for sample in record.samples]
+    quantities = dict.fromkeys(name for sample in record.samples for name in sample.values)
+    flags = dict.fromkeys(flag for sample in record.samples for flag in sample.flags)
+    return SensorRecord(
+        sensor=record.sensor,
+        device=record.device,
+        channels=[asdict(channel) for channel in record.probe.channels],
+        missing=dict(record.probe.missing),
+        facts=dict(record.probe.facts),
+        reason=record.probe.reason,
+        stamps_ns=_packed(stamps),
+        durations_ns=_packed([sample.duration_ns for sample in record.samples]),
+        values={
+            name: _packed([float(s.values.get(name, math.nan)) for s in record.samples])
+            for name in quantities
+        },
+        flags={
+            flag: _packed([s.stamp_ns for s in record.samples if flag in s.flags]) for flag in flags
+        },
+        failures=record.failures,
+        failure=record.failure,
+        healthy=record.healthy,
+        dropped=record.dropped,
+        cpu_s=record.cpu_s,
+    )
+
+
+def _packed(values: Sequence[int] | Sequence[float]) -> Samples:
+    return Samples(**pack(values))
