@@ -1,0 +1,65 @@
+"""Beginnings of an adapter: a commented TOML file, or a Python package with its test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from bench.errors import UsageError
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
+
+_PACKAGE = {
+    "pyproject.toml": "package.toml.txt",
+    "hetbench_MODULE/__init__.py": None,
+    "hetbench_MODULE/NAME.toml": "package_adapter.toml.txt",
+    "hetbench_MODULE/backend.py": "backend.py.txt",
+    "tests/test_backend.py": "test_backend.py.txt",
+}
+"""File of a new package -> its template."""
+
+
+def new_adapter(name: str, folder: Path, python: bool = False) -> list[Path]:
+    """Write a new adapter into `folder` and return the files written.
+
+    Without `python` it is one file, `NAME.toml`; with it a package of the folder `hetbench-NAME`.
+    Raises UsageError for a name that cannot be one, and where a file is already there.
+    """
+    if len(name) > 40 or not _NAME.fullmatch(name):
+        raise UsageError(
+            f"{name!r} cannot be the name of an adapter; use small letters, digits, - and _, "
+            "beginning with a letter"
+        )
+    if python:
+        home = folder / f"hetbench-{name}"
+        texts = {home / _fill(path, name): _text(of, name) for path, of in _PACKAGE.items()}
+    else:
+        texts = {folder / f"{name}.toml": _text("adapter.toml.txt", name)}
+    for path in texts:
+        if path.exists():
+            raise UsageError(f"{path} is already there; nothing was written")
+    try:
+        for path, text in texts.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, "utf-8")
+    except OSError as error:
+        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
+    return list(texts)
+
+
+def _text(template: str | None, name: str) -> str:
+    if template is None:
+        return f'"""hetbench on {name} devices."""\n'
+    return _fill((_TEMPLATES / template).read_text("utf-8"), name)
+
+
+def _fill(text: str, name: str) -> str:
+    """The name for NAME, as a Python word for MODULE and within class names."""
+    module = name.replace("-", "_")
+    camel = "".join(part.capitalize() for part in module.split("_"))
+    for class_name in ("NAMESession", "NAMEBackend", "NAMEExecutionProvider"):
+        text = text.replace(class_name, class_name.replace("NAME", camel))
+    text = text.replace("torch_NAME", f"torch_{module}")
+    text = text.replace("NAME_VISIBLE_DEVICES", f"{module.upper()}_VISIBLE_DEVICES")
+    return text.replace("MODULE", module).replace("NAME", name)

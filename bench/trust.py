@@ -1,0 +1,75 @@
+"""Adapters from outside: a foreign TOML names modules to import and programs to run, so it is code.
+
+Reading one imports and runs nothing. It is used only after its user has said so; what it would do
+can be shown first.
+"""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from bench import toml
+from bench.adapter import Adapter
+from bench.errors import UsageError
+
+
+def describe(adapter: Adapter) -> list[str]:
+    """Exactly what using the adapter would import, load and run, one line each.
+
+    Control characters are escaped, so that a name cannot rewrite the terminal it is shown on.
+    """
+    lines = []
+    if adapter.torch is not None and adapter.torch.module:
+        lines.append(f"imports the Python module {_shown(adapter.torch.module)}")
+    for provider in adapter.onnxruntime:
+        if provider.module:
+            lines.append(f"imports the Python module {_shown(provider.module)}")
+            lines.append(
+                "loads into ONNX Runtime the library whose path "
+                f"{_shown(provider.module)}.{_shown(provider.library)} gives"
+            )
+        lines.extend(
+            f"gives {_shown(provider.provider)} the option {_shown(name)} = {_shown(value)}"
+            for name, value in provider.options.items()
+        )
+    if adapter.backend:
+        lines.append(f"imports the installed backend {_shown(adapter.backend)}")
+    if adapter.lists is not None:
+        lines.append(f"runs: {_command(adapter.lists.command)}")
+    for sensor in adapter.sensors:
+        if sensor.command:
+            lines.append(f"runs, once per reading: {_command(sensor.command)}")
+        else:
+            options = "".join(f" {_shown(k)}={_shown(v)}" for k, v in sensor.options.items())
+            lines.append(f"uses the sensor {_shown(sensor.kind)}{options}")
+    return lines or ["imports and runs nothing of its own"]
+
+
+def require_trust(adapter: Adapter, path: Path, trusted: bool) -> None:
+    """Refuse an adapter from outside that its user has not said to trust; raises UsageError.
+
+    The adapters that come with the harness, and those of installed packages, are not asked about:
+    installing a package is already trusting it.
+    """
+    if not trusted:
+        what = "; ".join(describe(adapter))
+        raise UsageError(
+            f"the adapter {adapter.name} of {path} is code: it {what}. Nothing of it was used; "
+            "if you trust where it came from, run again with --trust-adapter"
+        )
+
+
+def load(path: Path, trusted: bool) -> Adapter:
+    """Read a foreign adapter for use; raises RefusedInput or, when not trusted, UsageError."""
+    adapter = toml.load(Adapter, path)
+    require_trust(adapter, path, trusted)
+    return adapter
+
+
+def _command(words: tuple[str, ...]) -> str:
+    return " ".join(shlex.quote(word) if word.isprintable() else repr(word) for word in words)
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else repr(text)

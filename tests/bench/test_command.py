@@ -1,0 +1,108 @@
+"""A vendor's program is run without a shell, in bounded time, with bounded output."""
+
+from __future__ import annotations
+
+import os
+import time
+
+import pytest
+
+from bench import command
+
+
+@pytest.fixture
+def tool(tmp_path, monkeypatch):
+    """Write an executable script on PATH and return its name."""
+
+    def write(text, name="vendor-smi"):
+        path = tmp_path / name
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(0o755)
+        return name
+
+    monkeypatch.setenv("PATH", f"{tmp_path}{os.pathsep}{os.environ['PATH']}")
+    return write
+
+
+def test_output_is_returned(tool):
+    assert command.run([tool("echo one; echo two >&2")]).text == "one\n"
+
+
+def test_found_by_name_and_by_full_path(tool, tmp_path):
+    tool("echo here")
+    assert command.find("vendor-smi") == str(tmp_path / "vendor-smi")
+    assert command.run([str(tmp_path / "vendor-smi")]).text == "here\n"
+
+
+def test_arguments_reach_no_shell(tool):
+    assert command.run([tool('printf %s "$1"'), "$(id); *"]).text == "$(id); *"
+
+
+def test_it_gets_no_input_and_the_plain_locale(tool):
+    assert command.run([tool("cat; echo $LC_ALL")]).text == "C\n"
+
+
+@pytest.mark.parametrize(
+    ("program", "said"),
+    [
+        ("no-such-smi", "the program no-such-smi is not on PATH"),
+        ("./vendor-smi", "is a relative path"),
+        ("/no/such/smi", "does not exist or is not executable"),
+    ],
+)
+def test_not_found(program, said):
+    with pytest.raises(command.CommandError, match=said):
+        command.run([program])
+
+
+def test_a_file_without_the_right_to_run_it(tmp_path):
+    path = tmp_path / "smi"
+    path.write_text("#!/bin/sh\n")
+    path.chmod(0o644)
+    with pytest.raises(command.CommandError, match="not executable"):
+        command.run([str(path)])
+
+
+def test_not_a_program(tool, tmp_path):
+    path = tmp_path / "not-a-program"
+    path.write_bytes(b"\x00\x01")
+    path.chmod(0o755)
+    with pytest.raises(command.CommandError, match="could not be started"):
+        command.run(["not-a-program"])
+
+
+def test_a_failure_is_told_in_the_tools_own_words(tool):
+    with pytest.raises(command.CommandError, match=r"vendor-smi ended with status 9: no driver"):
+        command.run([tool("echo no driver >&2; exit 9")])
+
+
+def test_time_limit_ends_the_program_and_its_children(tool, tmp_path):
+    mark = tmp_path / "mark"
+    started = time.monotonic()
+    with pytest.raises(command.CommandError, match=r"did not end within 0.3 s"):
+        command.run([tool(f"(sleep 1; touch {mark}) & sleep 30")], timeout_s=0.3)
+    assert time.monotonic() - started < 5
+    time.sleep(1)
+    assert not mark.exists()
+
+
+def test_time_limit_holds_for_a_program_that_closed_its_output(tool):
+    started = time.monotonic()
+    with pytest.raises(command.CommandError, match="did not end"):
+        command.run([tool("exec >&- 2>&-; sleep 30")], timeout_s=0.3)
+    assert time.monotonic() - started < 5
+
+
+def test_endless_output_is_cut(tool):
+    output = command.run([tool("while :; do echo 0123456789; done")], max_bytes=1000)
+    assert output.truncated
+    assert len(output.text) == 1000
+
+
+def test_a_flood_of_errors_does_not_block_it(tool):
+    text = command.run([tool("head -c 300000 /dev/zero >&2; echo done")]).text
+    assert text == "done\n"
+
+
+def test_output_that_is_no_text_is_kept_readable(tool):
+    assert command.run([tool(r"printf '35\377C'")]).text == "35\ufffdC"
