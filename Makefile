@@ -1,0 +1,43 @@
+# Each target sets up what it needs in .venv, once; another Python: make run PYTHON=python3.12
+
+VENV ?= .venv
+PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
+PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+
+.PHONY: run test bench test-adapters test-gpu clean
+
+run: $(VENV)/installed
+	$(VENV)/bin/hetbench run quick
+
+test: $(VENV)/installed-dev
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/python -m pytest
+
+bench: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
+
+test-adapters: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest -m adapters -v
+
+test-gpu: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest -m gpu -v -rs
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
+
+$(VENV)/bin/python:
+	@test -n "$(PYTHON)" || { echo "no Python 3.10 or later was found; on Debian: apt-get install python3 python3-venv"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make environments; on Debian: apt-get install python3-venv"; exit 1; }
+
+# torch first and by its exact version: from a range, pip may choose a build of several gigabytes.
+$(VENV)/installed: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
+	$(PIP) "$$(grep '^torch==' constraints.txt)"
+	$(PIP) --editable '.[openvino]'
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) --editable '.[openvino,dev]'
+	@touch $@
