@@ -21,6 +21,7 @@ TIMEOUT_S = 10.0
 
 _IDENTITY = re.compile(r"[\w.:+-]{1,64}")
 _EVERYTHING = frozenset({"", "all"})
+_BUS_ID = re.compile(r"([0-9a-f]{2,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])", re.IGNORECASE)
 _NOTHING = frozenset({"", "-1", "none", "void", "nodevfiles"})
 
 
@@ -33,6 +34,8 @@ class ListedDevice:
     name: str | None = None
     uuid: str | None = None
     """UUID or bus id. Chips that share a bus id get `/CHIP` after it."""
+    pci: str | None = None
+    """Bus id as Linux writes it (`0000:c1:00.0`), where `uuid` is one."""
     card: str | None = None
     chip: str | None = None
     board: str | None = None
@@ -117,8 +120,8 @@ def identify(
     """The framework's devices with the identities the vendor's tool gives them.
 
     Sets uuid, board, memory, locks and the properties `tool_index`, `card` and `chip`, which an
-    adapter's commands and patterns name. Where the two lists do not agree in length nothing is
-    guessed: the devices come back with the property `identity` that says why.
+    adapter's commands and patterns name, and `pci`. Where the two lists do not agree in length
+    nothing is guessed: the devices come back with the property `identity` that says why.
     """
     seen = visible(listed, adapter.visible_devices, os.environ if environ is None else environ)
     if seen is None or len(seen) != len(devices):
@@ -136,7 +139,7 @@ def identify(
 
 
 def _joined(device: Device, row: ListedDevice) -> Device:
-    facts = {"tool_index": row.index, "card": row.card, "chip": row.chip}
+    facts = {"tool_index": row.index, "card": row.card, "chip": row.chip, "pci": row.pci}
     uuid = device.uuid or row.uuid
     return replace(
         device,
@@ -156,12 +159,15 @@ def _listed(groups: Mapping[str, str | None]) -> ListedDevice:
     }
     if identities["uuid"] in {"NA", "N/A"}:
         identities["uuid"] = None
+    bus_id = _BUS_ID.fullmatch(identities["uuid"] or "")
+    pci = f"{bus_id[1].zfill(4)[-4:]}:{bus_id[2]}".lower() if bus_id else None
     name = "".join(filter(str.isprintable, texts.get("name", "")))[:100]
     memory = texts.get("memory_mib", "")
     return ListedDevice(
         index=identities["index"] or "",
         name=name or None,
-        uuid=identities["uuid"],
+        uuid=pci or identities["uuid"],
+        pci=pci,
         card=identities["card"],
         chip=identities["chip"],
         memory_bytes=int(memory) << 20 if memory.isdecimal() and len(memory) < 12 else None,

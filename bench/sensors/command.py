@@ -19,6 +19,8 @@ from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorP
 from bench.sensors import options
 
 LIMIT_S = 10.0
+_NEVER_ZERO = frozenset({"power_w", "power_average_w", "power_limit_w"})
+"""Tools print 0 for these where they mean that they do not know."""
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,9})?")
 
 
@@ -51,10 +53,10 @@ class Command(Sensor):
         try:
             argv = [fill(word, self.device) for word in self.spec.command]
             text = command.run(argv, LIMIT_S).text
+            end = time.monotonic_ns()
+            values = self._values(self._part(text))
         except (command.CommandError, ValueError) as error:
             raise SensorError(str(error)) from error
-        end = time.monotonic_ns()
-        values = self._values(self._part(text))
         if not values:
             reasons = "; ".join(f"{q}: {why}" for q, why in self._missing.items())
             raise SensorError(f"{argv[0]} gave no figure of {self.device.id}: {reasons}")
@@ -85,6 +87,9 @@ class Command(Sensor):
             printed = found[1].strip()
             if _NUMBER.fullmatch(printed) is None:
                 self._missing[quantity] = f"the tool prints {printed[:40]!r}"
+                continue
+            if quantity in _NEVER_ZERO and float(printed) <= 0:
+                self._missing[quantity] = f"the tool prints {printed!r}, which means unknown"
                 continue
             scale = self.spec.scale.get(quantity, 1.0)
             name = cast(Quantity, quantity)

@@ -56,6 +56,15 @@ def test_a_bus_id_shared_without_a_chip_number():
     assert [(r.uuid, r.board) for r in rows] == [("b:1/0", "b:1"), ("b:1/1", "b:1"), ("b:2", None)]
 
 
+def test_a_bus_id_is_written_as_linux_writes_it():
+    printed = ["00000000:C1:00.0", "0000:C1:00.0", "00:c1:00.0"]
+    for text in printed:
+        (row,) = listing.parse(INDEXED, f"GPU 0: K ({text})\n")
+        assert (row.uuid, row.pci) == ("0000:c1:00.0", "0000:c1:00.0")
+    (row,) = listing.parse(INDEXED, "GPU 0: K (0001:C1:00.0)\n")
+    assert row.uuid == "0001:c1:00.0"
+
+
 def test_what_is_no_identity_is_dropped():
     (row,) = listing.parse(INDEXED, "GPU 0: A\x1b[31m (-i 0; rm)\n")
     assert row.uuid is None
