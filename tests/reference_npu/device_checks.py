@@ -50,7 +50,7 @@ def test_torch_sees_the_device() -> None:
     assert torch.accelerator.current_accelerator() == torch.device("refnpu")
     assert torch.get_device_module("refnpu") is refnpu_torch
     assert torch.accelerator.device_count() == refnpu_torch.device_count() == 2
-    assert refnpu_torch.get_device_name(0) == "Reference NPU"
+    assert refnpu_torch.get_device_properties(0) == ("Reference NPU", 256 * MIB)
     refnpu_torch.set_device(1)
     assert torch.empty(1, device="refnpu").device == torch.device("refnpu:1")
     refnpu_torch.set_device(0)

@@ -7,8 +7,8 @@ setup(
     ext_modules=[
         CppExtension(
             "refnpu_torch._C",
-            [f"csrc/{name}.cpp" for name in ("ops", "module", "memory", "queue")],
-            depends=["csrc/device.h"],
+            [f"csrc/{name}.cpp" for name in ("ops", "shapes", "module", "memory", "queue")],
+            depends=["csrc/device.h", "csrc/calls.h"],
             extra_compile_args=["-O1", "-g0"],
         )
     ],

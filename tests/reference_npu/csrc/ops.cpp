@@ -1,11 +1,10 @@
 // Operators. A handful are native; every other one is computed by its CPU kernel on the device's
 // queue: the shapes of its results are inferred on meta tensors, results are allocated, the work is
 // submitted, and the call returns.
+#include "calls.h"
 #include "device.h"
 
 #include <ATen/EmptyTensor.h>
-#include <ATen/core/LegacyTypeDispatch.h>
-#include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/native/Resize.h>
 #include <ATen/ops/_reshape_alias_native.h>
 #include <ATen/ops/as_strided_native.h>
@@ -17,18 +16,11 @@
 #include <ATen/ops/view_native.h>
 #include <torch/library.h>
 
-#include <exception>
 #include <optional>
 #include <vector>
 
 namespace refnpu {
 namespace {
-
-using at::Tensor;
-using c10::IValue;
-using Stack = torch::jit::Stack;
-
-bool is_ours(const Tensor& tensor) { return tensor.device().type() == kType; }
 
 // The same memory as the device's own thread sees it.
 Tensor worker_view(const Tensor& tensor) {
@@ -51,52 +43,6 @@ Tensor on_worker(const Tensor& tensor) {
   return is_ours(tensor) ? worker_view(tensor) : snapshot(tensor);
 }
 
-Tensor on_meta(const Tensor& tensor) {
-  if (!is_ours(tensor) && tensor.dim() == 0) return tensor;
-  return at::empty_strided(
-      tensor.sizes(), tensor.strides(), tensor.options().device(at::kMeta).pinned_memory(false));
-}
-
-template <class Visit>
-void for_each_tensor(const IValue& value, Visit visit) {
-  if (value.isTensor()) {
-    if (value.toTensor().defined()) visit(value.toTensor());
-  } else if (value.isTensorList()) {
-    for (const Tensor& tensor : value.toTensorVector()) visit(tensor);
-  } else if (value.isOptionalTensorList()) {
-    for (const std::optional<Tensor>& item : value.toOptionalTensorVector()) {
-      if (item && item->defined()) visit(*item);
-    }
-  }
-}
-
-// The value with every tensor replaced and every device argument set.
-template <class Change>
-IValue replaced(const IValue& value, at::Device device, Change change) {
-  if (value.isTensor()) return value.toTensor().defined() ? IValue(change(value.toTensor())) : value;
-  if (value.isDevice()) return IValue(device);
-  if (value.isTensorList()) {
-    c10::List<Tensor> list;
-    for (const Tensor& tensor : value.toTensorVector()) list.push_back(change(tensor));
-    return list;
-  }
-  if (value.isOptionalTensorList()) {
-    c10::List<std::optional<Tensor>> list;
-    for (const std::optional<Tensor>& item : value.toOptionalTensorVector()) {
-      list.push_back(item && item->defined() ? std::optional(change(*item)) : std::nullopt);
-    }
-    return list;
-  }
-  return value;
-}
-
-template <class Change>
-Stack replaced_all(at::ArrayRef<IValue> values, at::Device device, Change change) {
-  Stack stack;
-  for (const IValue& value : values) stack.push_back(replaced(value, device, change));
-  return stack;
-}
-
 // One device for all tensors; host tensors only as scalars or as indices, as on any accelerator.
 c10::DeviceIndex common_device(const c10::FunctionSchema& schema, at::ArrayRef<IValue> arguments) {
   std::optional<at::Device> device;
@@ -117,48 +63,6 @@ c10::DeviceIndex common_device(const c10::FunctionSchema& schema, at::ArrayRef<I
     });
   }
   return device ? device->index() : current_device();
-}
-
-// The argument that a result is, for in-place and out= operators.
-std::optional<size_t> written_argument(const c10::FunctionSchema& schema, size_t result) {
-  const c10::AliasInfo* alias = schema.returns()[result].alias_info();
-  if (!alias) return std::nullopt;
-  TORCH_CHECK(alias->isWrite(), schema.name(), " makes a view, which refnpu does not implement");
-  for (size_t i = 0; i < schema.arguments().size(); ++i) {
-    const c10::AliasInfo* other = schema.arguments()[i].alias_info();
-    if (other && *other == *alias) return i;
-  }
-  TORCH_CHECK(false, schema.name(), " returns what it was not given");
-}
-
-// Results on meta tensors; none where they depend on data or are not tensors.
-std::optional<Stack> infer(const c10::OperatorHandle& op, at::ArrayRef<IValue> arguments) {
-  for (const c10::Argument& result : op.schema().returns()) {
-    const c10::TypePtr& type = result.type();
-    if (!type->isSubtypeOf(*c10::TensorType::get()) &&
-        !type->isSubtypeOf(*c10::ListType::ofTensors())) {
-      return std::nullopt;
-    }
-  }
-  if (!op.hasComputedKernelForDispatchKey(c10::DispatchKey::Meta)) return std::nullopt;
-  Stack stack = replaced_all(arguments, at::kMeta, on_meta);
-  at::AutoDispatchBelowADInplaceOrView below_autograd;
-  try {
-    op.callBoxed(stack);
-  } catch (const std::exception&) {
-    // Either the shapes depend on data, or the call is wrong: the CPU kernel tells which.
-    return std::nullopt;
-  }
-  // An out= operator gives its destination the shape of the result.
-  for (size_t i = 0; i < stack.size(); ++i) {
-    const auto argument = written_argument(op.schema(), i);
-    if (!argument || !stack[i].isTensor()) continue;
-    const Tensor& destination = arguments[*argument].toTensor();
-    if (destination.sizes() != stack[i].toTensor().sizes()) {
-      destination.resize_(stack[i].toTensor().sizes());
-    }
-  }
-  return stack;
 }
 
 // Device memory for one result, shaped as a meta or CPU tensor shows.
@@ -209,7 +113,7 @@ void run(const c10::OperatorHandle& op, Stack* stack) {
   const c10::FunctionSchema& schema = op.schema();
   const auto arguments = torch::jit::pop(*stack, schema.arguments().size());
   const c10::DeviceIndex index = common_device(schema, arguments);
-  const std::optional<Stack> shapes = infer(op, arguments);
+  const std::optional<Stack> shapes = infer_shapes(op, arguments);
   const auto values = std::make_shared<Stack>(replaced_all(arguments, at::kCPU, on_worker));
   if (shapes) {
     const auto views = push_results(schema, arguments, *shapes, index, stack);

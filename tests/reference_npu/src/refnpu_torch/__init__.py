@@ -5,10 +5,13 @@ from __future__ import annotations
 import atexit
 import functools
 import sys
+from typing import NamedTuple
 
 import torch
 
 from refnpu_torch import _C  # noqa: F401  (registers guard, hooks, allocator and operators)
+
+__version__ = "1.0"
 
 torch.utils.rename_privateuse1_backend("refnpu")
 torch._register_device_module("refnpu", sys.modules[__name__])
@@ -29,6 +32,7 @@ __all__ = [
     "device_count",
     "empty_cache",
     "get_device_name",
+    "get_device_properties",
     "is_available",
     "max_memory_allocated",
     "mem_get_info",
@@ -47,8 +51,18 @@ def device_count() -> int:
     return 2
 
 
+class Properties(NamedTuple):
+    name: str
+    total_memory: int
+    """Bytes."""
+
+
+def get_device_properties(device: torch.device | int | str | None = None) -> Properties:
+    return Properties("Reference NPU", mem_get_info(device)[1])
+
+
 def get_device_name(device: torch.device | int | str | None = None) -> str:
-    return "Reference NPU"
+    return get_device_properties(device).name
 
 
 def _is_in_bad_fork() -> bool:
