@@ -28,13 +28,17 @@ class Packed(TypedDict):
 
 
 def pack(values: Sequence[int] | Sequence[float] | npt.NDArray[Any]) -> Packed:
-    """Pack int64 or float64 samples without loss."""
+    """Pack samples without loss; raises ValueError for any that int64 or float64 cannot hold."""
     array = np.asarray(values)
-    if array.size == 0 or np.issubdtype(array.dtype, np.integer):
-        whole = array.astype(np.int64)
-        raw, dtype = np.diff(whole, prepend=np.int64(0)), "int64"
-    else:
+    if array.size > MAX_SAMPLES:
+        raise ValueError(f"{array.size} samples; at most {MAX_SAMPLES} are kept")
+    if array.size == 0 or np.can_cast(array.dtype, np.int64):
+        # differences may wrap around; so do the sums that undo them
+        raw, dtype = np.diff(array.astype(np.int64), prepend=np.int64(0)), "int64"
+    elif array.dtype in (np.float16, np.float32, np.float64):
         raw, dtype = array.astype(np.float64), "float64"
+    else:
+        raise ValueError(f"samples of type {array.dtype} do not fit into int64 or float64")
     shuffled = raw.view(np.uint8).reshape(-1, 8).T.tobytes()
     text = base64.b64encode(zlib.compress(shuffled, 6)).decode("ascii")
     return Packed(dtype=dtype, n=int(raw.size), data=text)  # type: ignore[typeddict-item]
@@ -43,6 +47,8 @@ def pack(values: Sequence[int] | Sequence[float] | npt.NDArray[Any]) -> Packed:
 def unpack(packed: Packed) -> npt.NDArray[Any]:
     """The exact samples; raises ValueError for anything `pack` did not make."""
     n, dtype = packed["n"], packed["dtype"]
+    if dtype not in ("int64", "float64"):
+        raise ValueError(f"samples are of type int64 or float64, not {dtype!r}")
     if not 0 <= n <= MAX_SAMPLES:
         raise ValueError(f"{n} samples; at most {MAX_SAMPLES} are read")
     try:
@@ -51,7 +57,7 @@ def unpack(packed: Packed) -> npt.NDArray[Any]:
         raw = engine.decompress(base64.b64decode(packed["data"], validate=True), 8 * n + 1)
     except (binascii.Error, zlib.error) as error:
         raise ValueError(f"samples cannot be unpacked: {error}") from error
-    if len(raw) != 8 * n:
-        raise ValueError(f"samples hold {len(raw)} bytes where {8 * n} belong")
+    if len(raw) != 8 * n or not engine.eof or engine.unused_data:
+        raise ValueError(f"samples are not a complete stream of {8 * n} bytes")
     flat = np.frombuffer(raw, np.uint8).reshape(8, n).T.copy().view(dtype).reshape(n)
     return np.cumsum(flat, dtype=np.int64) if dtype == "int64" else flat

@@ -67,7 +67,8 @@ def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Metric]:
     for name in names:
         found = [trial[name] for trial in trials if name in trial]
         values = [metric.value for metric in found]
-        if not all(value > 0 for value in values):  # a drop of 0 % has no logarithm
+        if name.endswith("_percent") or not all(value > 0 for value in values):
+            # a change may be zero or negative, and has no logarithm
             summary[name] = Metric(value=float(np.mean(values)), n=len(values))
             continue
         mean = stats.geometric_mean(values)
@@ -87,9 +88,12 @@ def samples(packed: Samples) -> stats.Samples:
 
 
 def measured(series: Series) -> stats.Samples:
-    """The samples after warm-up; raises ValueError when there are none."""
-    values = samples(series.samples)[series.warmup :]
-    if len(values) == 0 or values.min() <= 0:
+    """The samples after warm-up, as float64, which is exact up to 104 days of nanoseconds.
+
+    Raises ValueError when there are none, or one is not a positive time.
+    """
+    values = samples(series.samples)[series.warmup :].astype(np.float64)
+    if len(values) == 0 or not (values > 0).all() or not np.isfinite(values).all():
         raise ValueError("a series holds no samples after its warm-up, or one that took no time")
     return values
 

@@ -22,10 +22,14 @@ from typing import Any
 MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192
 _BOOT = (
-    "import json,os,sys;sys.path[:]=json.loads(os.environ.pop('HETBENCH_CHILD_PATH'));"
+    "import os,sys;sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
     "from bench.child import main;main()"
 )
-"""What the parent can import is what its children import, whatever the working folder holds."""
+"""What the parent can import is what its children import, whatever the working folder holds: os
+and sys are there before Python looks into any folder."""
+_LOOK_S = 1.0
+"""How often a quiet child is looked after: one that died may leave its pipe to a child of its own,
+which then never ends."""
 
 Event = dict[str, Any]
 
@@ -85,14 +89,14 @@ def run(
                 env={
                     **os.environ,
                     **(env or {}),
-                    "HETBENCH_CHILD_PATH": json.dumps(sys.path),
+                    "HETBENCH_CHILD_PATH": os.pathsep.join(sys.path),
                     "HETBENCH_PARENT": str(os.getpid()),
                 },
             )
         finally:
             os.close(write_end)
         try:
-            timed_out = _follow(events.fileno(), on_event, start + timeout_s)
+            timed_out = _follow(child, events.fileno(), on_event, start + timeout_s)
             if not timed_out:
                 try:
                     child.wait(max(1.0, start + timeout_s - time.monotonic()))
@@ -110,26 +114,42 @@ def run(
         )
 
 
-def _follow(source: int, on_event: Callable[[Event], None], deadline: float) -> bool:
-    """Hand over events until the child closes the pipe; True when the deadline came first."""
+def _follow(
+    child: subprocess.Popen[bytes], source: int, on_event: Callable[[Event], None], deadline: float
+) -> bool:
+    """Hand over events until the child ends or closes the pipe; True if the deadline came first."""
     buffer = bytearray()
     while True:
         remaining = deadline - time.monotonic()
-        if remaining <= 0 or not select.select([source], [], [], remaining)[0]:
+        if remaining <= 0:
             return True
+        ended = child.poll() is not None  # asked first, so that nothing it wrote is missed
+        if not select.select([source], [], [], 0 if ended else min(remaining, _LOOK_S))[0]:
+            if ended:
+                return False
+            continue
         data = os.read(source, 1 << 20)
         if not data:
             return False
         buffer += data
-        *lines, rest = buffer.split(b"\n")
-        buffer = bytearray(rest)
-        if len(buffer) > MAX_EVENT_BYTES:
-            return True
+        if b"\n" not in data:
+            if len(buffer) > MAX_EVENT_BYTES:
+                return True
+            continue
+        *lines, buffer = buffer.split(b"\n")
         for line in lines:
-            with contextlib.suppress(ValueError):  # a backend may write to any descriptor
-                event = json.loads(line)
-                if isinstance(event, dict):
-                    on_event(event)
+            event = _event(line)
+            if event is not None:
+                on_event(event)
+
+
+def _event(line: bytes | bytearray) -> Event | None:
+    """The event in a line; None for anything else, since a backend may write to any descriptor."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
 
 
 def end_group(child: subprocess.Popen[bytes]) -> None:

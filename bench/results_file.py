@@ -5,8 +5,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import json
+import math
 import os
-import re
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -16,9 +16,10 @@ from bench.errors import HetbenchError, RefusedInput
 from bench.results import SCHEMA_VERSION, Results
 
 MAX_BYTES = 256 << 20
-MAX_DEPTH = 64
-_TOKEN = re.compile(r'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
-"""A whole string, which is skipped, or a bracket."""
+MAX_VALUES = 4_000_000
+"""Many tiny values take a hundred times their size in memory, so their number is bounded too."""
+MAX_LISTED = 10_000
+"""Problems that are listed to name the first one; a file with more is only counted."""
 
 
 def read(path: Path) -> Results:
@@ -34,18 +35,21 @@ def parse(text: str, path: Path) -> Results:
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RefusedInput(
-            f"{path} has schema version {version!r}; this hetbench reads version {SCHEMA_VERSION}"
+            f"{path} has schema version {_short(repr(version))}; this hetbench reads version "
+            f"{SCHEMA_VERSION}"
         )
     try:
         # validated as JSON, where a list may stand for a tuple, but nothing else is coerced
         return Results.model_validate_json(text)
     except ValidationError as error:
+        count = error.error_count()
+        if count > MAX_LISTED:
+            raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
+        where = _short(".".join(str(part) for part in first["loc"]) or "(top level)")
         raise RefusedInput(
-            f"{path} is not a valid results file: {where}: {first['msg']} "
-            f"({error.error_count()} problems)"
-        ) from error
+            f"{path} is not a valid results file: {where}: {first['msg']} ({count} problems)"
+        ) from None
 
 
 def write(path: Path, results: Results) -> None:
@@ -65,9 +69,10 @@ def write_text(path: Path, text: str) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
         raise cannot_write(path, error) from error
+    finally:  # also when interrupted; it is gone where it took the place of `path`
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def cannot_write(path: Path, error: OSError) -> HetbenchError:
@@ -103,10 +108,18 @@ def _text(path: Path) -> str:
 
 
 def _json(text: str, path: Path) -> Any:
-    if _depth(text) > MAX_DEPTH:
-        raise RefusedInput(f"{path} is nested deeper than {MAX_DEPTH} levels")
+    if sum(text.count(mark) for mark in "[{,") > MAX_VALUES:
+        raise RefusedInput(f"{path} holds more than {MAX_VALUES} values, the most that is read")
     try:
-        return json.loads(text, object_pairs_hook=_unique, parse_constant=_no_constant)
+        return json.loads(
+            text,
+            object_pairs_hook=_unique,
+            parse_constant=_no_constant,
+            parse_float=_finite,
+            parse_int=_integer,
+        )
+    except RecursionError as error:
+        raise RefusedInput(f"{path} is nested too deeply to be a results file") from error
     except json.JSONDecodeError as error:
         raise RefusedInput(
             f"{path} is not complete JSON, it may be truncated: line {error.lineno}, "
@@ -114,19 +127,6 @@ def _json(text: str, path: Path) -> Any:
         ) from error
     except ValueError as error:
         raise RefusedInput(f"{path} is not a valid results file: {error}") from error
-
-
-def _depth(text: str) -> int:
-    """Deepest nesting of brackets outside strings, without parsing."""
-    depth = deepest = 0
-    for bracket in _TOKEN.finditer(text):
-        token = bracket[0]
-        if token in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif token in "]}":
-            depth -= 1
-    return deepest
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -138,3 +138,22 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number a results file may hold")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("a number is larger than a float can be")
+    return value
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20:
+        raise ValueError("a number has more than 20 digits")
+    return int(text)
+
+
+def _short(text: str) -> str:
+    """Text of a foreign file as it may stand in a message: printable and not long."""
+    plain = "".join(c if c.isprintable() else "?" for c in text[:200])
+    return plain if len(text) <= 200 else f"{plain}..."

@@ -57,7 +57,7 @@ def interval_ranks(n: int, p: float, confidence: float = CONFIDENCE) -> tuple[in
     tail = (1 - confidence) / 2
     spread = math.sqrt(n * p * (1 - p))
     first = max(0, int(n * p - 12 * spread) - 2)
-    below = 0.0  # P[X < k], tails left of `first` are under 1e-30
+    below = 0.0  # P[X < k]; what lies left of `first` is negligible
     low = 0
     high = None
     for k in range(first, n + 1):
@@ -67,7 +67,7 @@ def interval_ranks(n: int, p: float, confidence: float = CONFIDENCE) -> tuple[in
             high = k
             break
         below += math.exp(_log_binomial(n, k, p))
-    if low < 1 or high is None or high > n:
+    if low < 1 or high is None:
         return None
     return low, high
 

@@ -45,7 +45,8 @@ def significant(value: float) -> str:
 
 
 def _magnitude(value: float) -> int:
-    return int(f"{abs(value):e}".rsplit("e", 1)[1])
+    """Power of ten of the value as rounded to three digits: 9.996 is shown as 10.0."""
+    return int(f"{value:.2e}".rsplit("e", 1)[1])
 
 
 def _with_interval(metric: Metric | None, scales: tuple[tuple[float, str], ...], unit: str) -> str:
@@ -60,6 +61,6 @@ def _with_interval(metric: Metric | None, scales: tuple[tuple[float, str], ...],
 
 def _scale(value: float, scales: tuple[tuple[float, str], ...]) -> tuple[float, str]:
     for scale, prefix in scales:
-        if abs(value) >= scale:
+        if float(f"{abs(value):.2e}") >= scale:  # as shown: 999.9 us is 1.00 ms
             return scale, prefix
     return scales[-1]

@@ -69,8 +69,10 @@ Take = Callable[[int, int], list[int]]
 
 
 def warm_up(take: Take, limit_s: float, now: Now) -> tuple[list[int], bool]:
-    """Samples until they are level or the limit is spent; at least one. Returns them and whether
-    they were level."""
+    """Samples until they are level, or the limit is spent, or there are MAX_SAMPLES; at least one.
+
+    Returns them and whether they were level.
+    """
     samples: list[int] = []
     start = now()
     while True:
@@ -78,7 +80,7 @@ def warm_up(take: Take, limit_s: float, now: Now) -> tuple[list[int], bool]:
         recent = np.asarray(samples[-max(6, len(samples) // 2) :])
         if stats.is_steady(recent):
             return samples, True
-        if (now() - start) >= limit_s * 1e9:
+        if now() - start >= limit_s * 1e9 or len(samples) >= MAX_SAMPLES:
             return samples, False
 
 
