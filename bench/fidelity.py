@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bench import inputs
 from bench.model import Arrays, ModelCard, Tolerance
 
 CHECK_ITEMS = {"lightweight": 8, "large": 4}
@@ -52,6 +53,24 @@ class Verdict:
         )
 
 
+def check_items(card: ModelCard, seed: int) -> Arrays:
+    """Inputs a session has not seen before its outputs on them are compared, one row an item."""
+    count = 2 * card.batch if card.batch else CHECK_ITEMS[card.size]
+    return inputs.slots(card.inputs, count, 1, f"{card.name}/check/{seed}")[0]
+
+
+def check_batches(items: Arrays, batch: int) -> list[Arrays]:
+    """The items in batches, each in one; a batch larger than their number repeats them."""
+    count = len(next(iter(items.values())))
+    return [
+        {
+            name: array.take(range(first, first + batch), 0, mode="wrap")
+            for name, array in items.items()
+        }
+        for first in range(0, count, batch)
+    ]
+
+
 def compare(
     batches: Sequence[Arrays], reference: Arrays, card: ModelCard, tolerance: Tolerance
 ) -> Verdict:
@@ -59,17 +78,19 @@ def compare(
 
     `batches` hold the rows of consecutive check inputs, `reference` one row an item.
     """
-    items = len(next(iter(reference.values())))
+    items = len(np.atleast_1d(next(iter(reference.values()))))
     worst = 0.0
     not_finite = 0
     agree = 0
     rows = 0
     for name in card.outputs:
-        wanted = np.asarray(reference[name], dtype=np.float64)
+        wanted = np.atleast_1d(np.asarray(reference[name], dtype=np.float64))
         missing = [batch for batch in batches if name not in batch]
         if missing:
             return _unusable(f"the output {name!r} is missing", items, tolerance)
-        got = np.concatenate([np.asarray(batch[name], dtype=np.float64) for batch in batches])
+        got = np.concatenate(
+            [np.atleast_1d(np.asarray(batch[name], dtype=np.float64)) for batch in batches]
+        )
         if got.shape[1:] != wanted.shape[1:]:
             return _unusable(
                 f"the output {name!r} has shape {got.shape[1:]} an item where "
@@ -77,7 +98,7 @@ def compare(
                 items,
                 tolerance,
             )
-        expected = wanted[np.arange(len(got)) % items]
+        expected = wanted[np.arange(len(got)) % len(wanted)]
         bad = int(np.count_nonzero(~np.isfinite(got)))
         not_finite += bad
         if bad:

@@ -91,3 +91,32 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
     if backend.reference is None:
         answer["reference"] = str(reference(case.card, job.seed, job.source))
     return answer
+
+
+def reference(card: ModelCard, seed: int, source: str) -> Path:
+    """The kept outputs of the fp32 reference on the check items of this seed."""
+    key = cache.key(
+        made="reference",
+        rules=PREPARE_RULES,
+        card=asdict(card),
+        seed=seed,
+        sources=cache.file_digest(Path(source)) if source else onnx_export.sources(card),
+    )
+    items = fidelity.check_items(card, seed)
+    return cache.prepared(
+        key, ".npz", lambda path: fidelity.save(path, _outputs(card, items, source))
+    )
+
+
+def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
+    """torch on the CPU in fp32; for a user's own model ONNX Runtime without optimizations."""
+    if source:
+        batches = fidelity.check_batches(items, card.batch or 1)
+        return onnx_model.reference(Path(source), card, batches)
+    import torch
+
+    module = registry.builder(card)(card.name)
+    with torch.inference_mode():
+        found = module(*(torch.from_numpy(items[spec.name]) for spec in card.inputs))
+    tensors = found if isinstance(found, tuple) else (found,)
+    return {name: t.numpy() for name, t in zip(card.outputs, tensors, strict=True)}

@@ -11,8 +11,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from bench import clock, encoding, fidelity, inputs, registry, toml
 from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
@@ -88,13 +86,14 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
 
 def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, Any]:
     """Load, time, check; returns the fields of the `end` event."""
-    batch = job.batch or 1
+    batch = job.card.batch or job.batch or 1
     workload, build_ns = _workload(job, backend, batch)
     refusal = backend.supports(workload, job.device)
     if refusal:
         return {"status": "unsupported", "reason": refusal}
     timing = inputs.slots(job.card.inputs, batch, job.measure.slots, _key(job, "timing"))
-    items, check = _check_inputs(job, batch)
+    items = fidelity.check_items(job.card, job.seed)
+    check = fidelity.check_batches(items, batch)
 
     emit("phase", name="load")
     now = backend.now_ns() or clock.now_ns
@@ -290,24 +289,6 @@ def _device_events(session: Session, slots: int) -> list[int]:
 
 def _key(job: Job, purpose: str) -> str:
     return f"{job.card.name}/{purpose}/{job.seed}"
-
-
-def _check_inputs(job: Job, batch: int) -> tuple[Arrays, list[Arrays]]:
-    """The distinct items that are checked, and the same in batches, one a slot."""
-    if not job.card.family:  # a person's own model: its batch is part of its shape
-        batches = inputs.slots(job.card.inputs, batch, 2, _key(job, "check"))
-        joined = {name: np.concatenate([one[name] for one in batches]) for name in batches[0]}
-        return joined, batches
-    count = fidelity.CHECK_ITEMS[job.card.size]
-    items = inputs.slots(job.card.inputs, count, 1, _key(job, "check"))[0]
-    batches = [
-        {
-            name: array.take(range(first, first + batch), 0, mode="wrap")
-            for name, array in items.items()
-        }
-        for first in range(0, count, batch)
-    ]
-    return items, batches
 
 
 def _verdict(

@@ -1,0 +1,88 @@
+"""What all tests share: the real command line in a subprocess, with a cache and locks of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+class Cli:
+    """Runs `hetbench` as a user would."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.env = {
+            **os.environ,
+            "HETBENCH_LANG": "en",
+            "HETBENCH_LOCKS": str(folder / "locks"),
+            "PYTHONPATH": str(ROOT),
+        }
+
+    def command(self, *args: str) -> list[str]:
+        """The full command line."""
+        return [sys.executable, "-m", "bench.cli", *args]
+
+    def __call__(
+        self, *args: str, env: Mapping[str, str] | None = None, timeout: float = 240
+    ) -> subprocess.CompletedProcess[str]:
+        """Run to the end and give back everything."""
+        return subprocess.run(
+            self.command(*args),
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+
+    def start(self, *args: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """Start it and let it run."""
+        return subprocess.Popen(
+            self.command(*args),
+            cwd=self.folder,
+            env={**self.env, **(env or {})},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def json(self, *args: str, code: int = 0, **kwargs: Any) -> Any:
+        """Run with --json and read what it prints; the exit code must be as expected."""
+        done = self(*args, "--json", **kwargs)
+        assert done.returncode == code, done.stderr + done.stdout[-2000:]
+        return json.loads(done.stdout)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line in an empty folder."""
+    (tmp_path / "locks").mkdir()
+    return Cli(tmp_path)
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Callable[..., str]:
+    """Writes a small suite; keyword arguments go into its table `measure`."""
+
+    def write(trials: int = 1, models: str = '["resnet8"]', **measure: float) -> str:
+        settings = {"budget_s": 0.2, "least_s": 0.05, "warmup_s": 0.1, **measure}
+        lines = "\n".join(f"{name} = {value}" for name, value in settings.items())
+        path = tmp_path / "suite.toml"
+        path.write_text(
+            f'name = "tiny"\nversion = 1\ntitle = "tiny"\ntitle_zh = "tiny"\ntrials = {trials}\n'
+            f"[measure]\n{lines}\n[[cases]]\nmodels = {models}\n"
+            'scenarios = ["single-stream"]\n'
+        )
+        return str(path)
+
+    return write
