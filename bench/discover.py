@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import partition, process, registry, toml
+from bench import listing, partition, process, registry, toml
 from bench.adapter import Adapter
 from bench.cpu import thread_count, usable_cores
 from bench.device import Device, Target
@@ -74,7 +74,8 @@ def candidates(adapters: Iterable[Adapter]) -> list[Candidate]:
 
 
 def discover(wanted: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> list[Found]:
-    """Ask all candidates, in as few processes as are safe, all at once."""
+    """Ask all candidates, in as few processes as are safe, all at once; then the vendors' tools
+    which of their cards the devices are."""
     answers: dict[int, Found] = {}
     groups: dict[str, list[int]] = {}
     for index, candidate in enumerate(wanted):
@@ -94,7 +95,10 @@ def discover(wanted: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) ->
         thread.start()
     for thread in threads:
         thread.join()
-    return _settle_claims([answers[index] for index in range(len(wanted))])
+    return [
+        replace(one, devices=tuple(listing.join(one.devices, one.candidate.adapter)))
+        for one in _settle_claims([answers[index] for index in range(len(wanted))])
+    ]
 
 
 def resolve(text: str, found: Sequence[Found]) -> Resolved:

@@ -52,6 +52,8 @@ def join(
     made of numbers still tells which of the tool's devices these are; any other makes them
     unidentified, so that no sensor reads a wrong card.
     """
+    if not devices or any(device.kind != adapter.kind for device in devices):
+        return list(devices)  # a provider of the adapter's that runs on another kind, as on the CPU
     environ = os.environ if environ is None else environ
     listed: tuple[ListedDevice, ...] = ()
     if adapter.lists is not None:
@@ -140,13 +142,14 @@ def identify(
 
 def _joined(device: Device, row: ListedDevice) -> Device:
     facts = {"tool_index": row.index, "card": row.card, "chip": row.chip, "pci": row.pci}
-    uuid = device.uuid or row.uuid
+    own = device.locks if device.uuid else (row.uuid or device.id,)
+    shared = (fact for fact in (row.pci, row.board) if fact is not None)
     return replace(
         device,
-        uuid=uuid,
+        uuid=device.uuid or row.uuid,
         board=device.board or row.board,
         memory_bytes=device.memory_bytes or row.memory_bytes,
-        locks=tuple(filter(None, (uuid or device.id, row.board))),
+        locks=tuple(dict.fromkeys((*own, *shared))),
         properties={**device.properties, **{k: v for k, v in facts.items() if v is not None}},
     )
 

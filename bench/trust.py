@@ -9,7 +9,6 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from bench import toml
 from bench.adapter import Adapter
 from bench.errors import UsageError
 
@@ -58,13 +57,6 @@ def require_trust(adapter: Adapter, path: Path, trusted: bool) -> None:
             f"the adapter {adapter.name} of {path} is code: it {what}. Nothing of it was used; "
             "if you trust where it came from, run again with --trust-adapter"
         )
-
-
-def load(path: Path, trusted: bool) -> Adapter:
-    """Read a foreign adapter for use; raises RefusedInput or, when not trusted, UsageError."""
-    adapter = toml.load(Adapter, path)
-    require_trust(adapter, path, trusted)
-    return adapter
 
 
 def _command(words: tuple[str, ...]) -> str:

@@ -121,6 +121,20 @@ def test_chips_of_one_card_cannot_be_measured_at_once():
     assert (two.board, two.properties["chip"]) == ("card:0", "1")
 
 
+def test_a_lock_names_the_card_however_a_framework_calls_it():
+    rows = listing.parse(INDEXED, "GPU 0: K (0000:C1:00.0)\n")
+    (bare,) = listing.identify(devices(1), adapter(), rows, {})
+    known = Device("cuda:0", "cuda", 0, "X", uuid="GPU-1", locks=("GPU-1",))
+    (known,) = listing.identify([known], adapter(), rows, {})
+    assert set(bare.locks) & set(known.locks) == {"0000:c1:00.0"}
+    assert known.locks[0] == "GPU-1"
+
+
+def test_a_provider_of_the_adapters_on_the_cpu_is_left_alone():
+    cpu = [Device("cpu:0", "cpu", 0, "CPU")]
+    assert listing.join(cpu, adapter(), {"X_DEVICES": "5"}) == cpu
+
+
 def test_nothing_is_guessed_when_the_lists_do_not_agree():
     rows = listing.parse(INDEXED, FOUR)
     (device,) = listing.identify(devices(1), adapter(), rows, {})

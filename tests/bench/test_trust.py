@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from bench import registry, trust
+from bench import registry, toml, trust
 from bench.adapter import Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
-from bench.errors import RefusedInput, UsageError
+from bench.errors import UsageError
 
 FOREIGN = """
 name = "foreign"
@@ -43,7 +43,7 @@ def path(tmp_path):
 
 
 def test_everything_it_would_import_and_run_is_shown(path):
-    assert trust.describe(trust.load(path, trusted=True)) == [
+    assert trust.describe(toml.load(Adapter, path)) == [
         "imports the Python module foreign_torch",
         "imports the Python module foreign_ep",
         "loads into ONNX Runtime the library whose path foreign_ep.where gives",
@@ -56,7 +56,7 @@ def test_everything_it_would_import_and_run_is_shown(path):
 
 def test_untrusted_it_is_refused_with_what_to_do(path):
     with pytest.raises(UsageError) as refused:
-        trust.load(path, trusted=False)
+        trust.require_trust(toml.load(Adapter, path), path, trusted=False)
     said = str(refused.value)
     assert "--trust-adapter" in said
     assert "imports the Python module foreign_torch" in said
@@ -70,7 +70,7 @@ def test_reading_it_imports_and_runs_nothing(path, tmp_path, monkeypatch):
     (tmp_path / "foreign-smi").chmod(0o755)
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("PATH", str(tmp_path))
-    trust.describe(trust.load(path, trusted=True))
+    trust.describe(toml.load(Adapter, path))
     assert not mark.exists()
     assert "foreign_torch" not in sys.modules
 
@@ -93,10 +93,8 @@ def test_an_adapter_that_does_nothing_says_so():
     assert trust.describe(adapter) == ["imports and runs nothing of its own"]
 
 
-def test_what_is_malformed_is_refused_before_trust_is_asked(path):
-    path.write_text(FOREIGN.replace("foreign_torch", "os; evil"))
-    with pytest.raises(RefusedInput, match="dotted module name"):
-        trust.load(path, trusted=False)
+def test_trusted_it_passes(path):
+    trust.require_trust(toml.load(Adapter, path), path, trusted=True)
 
 
 def test_shipped_adapters_can_all_be_shown():
