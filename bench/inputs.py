@@ -22,7 +22,9 @@ def slots(specs: Sequence[InputSpec], batch: int, count: int, key: str) -> list[
     """
     return [
         {
-            spec.name: np.stack([_item(spec, f"{key}/{slot * batch + row}") for row in range(batch)])
+            spec.name: np.stack(
+                [_item(spec, f"{key}/{slot * batch + row}") for row in range(batch)]
+            )
             for spec in specs
         }
         for slot in range(count)

@@ -2,13 +2,15 @@
 
 The benchmark downloads nothing, so weights are drawn; and they are never zeros, because zeros
 run faster and cooler than real data. Each tensor has its own stream of numpy's Philox, keyed by
-model and tensor name, so adding a layer changes no other. Only integers are drawn
-(`Philox.random_raw`, whose stream numpy promises never to change); they become floats by one
-exact conversion and one correctly rounded product. A normal distribution would need the
-logarithms of the platform's libm, and numpy may change how it makes one, so weights are uniform.
+model and tensor name, so that changing one layer changes no other. Only integers are drawn
+(`Philox.random_raw`, whose stream numpy promises to keep); they become floats by exact or
+correctly rounded operations. A normal distribution would need the logarithms of the platform's
+libm, and numpy may change how it makes one, so weights are uniform.
 
-Scales follow He et al. 2015 (https://arxiv.org/abs/1502.01852): the variance of a layer's weights
-is gain / fan-in, which keeps the activations' size through the depth of a network.
+Variances are gain / fan-in (He et al. 2015, https://arxiv.org/abs/1502.01852), which keeps the
+size of activations through the depth of a network. Each filter's weights sum to zero (Qiao et al.
+2019, https://arxiv.org/abs/1903.10520): without training, activations would otherwise be mostly
+a mean that is the same for every input, and outputs could not tell one input from another.
 """
 
 from __future__ import annotations
@@ -25,10 +27,13 @@ from torch import nn
 _CHUNK = 1 << 15  # 64-bit draws at a time; small enough to stay in the cache
 _HALF = np.float32(2**23 - 0.5)
 
-NORM_SPREAD = 0.2
-"""Scales of normalization layers, and running variances, lie within this share of 1."""
+ACTIVATED_GAIN = 3.0
+"""Gain of a convolution or linear layer: a rectifier leaves a third of the variance, since the
+mean it adds is cancelled by filters that sum to zero."""
+SPREAD = 0.2
+"""Scales of normalization layers and running variances lie within this share of their center."""
 SHIFT = 0.03
-"""Biases, shifts and running means lie within this of 0."""
+"""Biases and running means lie within this of their center."""
 
 
 def build(
@@ -36,7 +41,7 @@ def build(
 ) -> nn.Module:
     """Construct `network()` on the CPU in fp32 and eval mode, with the weights of `model`.
 
-    The network is constructed without storage first, so nothing is initialized twice.
+    The network is constructed without storage first, so that nothing is initialized twice.
     """
     with torch.device("meta"):
         module = network()
@@ -46,10 +51,11 @@ def build(
 
 
 def fill(module: nn.Module, model: str, gains: Mapping[str, float]) -> None:
-    """Overwrite every parameter and buffer of `module` with the weights of `model`.
+    """Overwrite every parameter and buffer of `module`, on the CPU, with the weights of `model`.
 
-    `gains` maps the end of a layer's or parameter's path to its gain: the ratio of the variance
-    of a layer's output to that of its input, or the scale of a normalization layer.
+    `gains` maps the end of a layer's path to its gain, the variance of its output over that of
+    its input; for a normalization layer to the center of its scale; the end of a bias's path to
+    the center of the bias. The first match counts.
     """
     for path, layer in module.named_modules():
         for name, tensor in (*layer._parameters.items(), *layer._buffers.items()):
@@ -58,22 +64,11 @@ def fill(module: nn.Module, model: str, gains: Mapping[str, float]) -> None:
             if not tensor.is_floating_point():
                 tensor.zero_()  # the count of batches a BatchNorm has seen
                 continue
-            full = f"{path}.{name}".lstrip(".")
-            gain = next((g for end, g in gains.items() if f".{full}.".endswith(f".{end}.")), None)
-            gain = next((g for end, g in gains.items() if f".{path}.".endswith(f".{end}.")), gain)
             values: NDArray[np.float32] = tensor.numpy().reshape(-1)
-            draw(values, f"{model}/{full}")
-            if isinstance(layer, (nn.Conv2d, nn.Linear)) and name == "weight":
-                rows = values.reshape(len(tensor), -1)
-                rows -= (rows.sum(1, dtype=np.float64) / rows.shape[1]).astype(np.float32)[:, None]
-                rows *= np.float32(math.sqrt(3.0 * (3.0 if gain is None else gain) / rows.shape[1]))
-                if isinstance(layer, nn.Conv2d) and layer.groups > 1:
-                    rows += np.float32(math.sqrt(3.0 if gain is None else gain) / rows.shape[1])
-                continue
-            scale, center = _range(layer, name, tensor, gain)
-            values *= np.float32(scale)
-            if center:
-                values += np.float32(center)
+            draw(values, f"{model}/{path}.{name}")
+            label = f".{path}" if name == "weight" else f".{path}.{name}"
+            gain = next((gain for end, gain in gains.items() if label.endswith(f".{end}")), None)
+            _scale(values, layer, name, tensor, gain)
 
 
 def draw(values: NDArray[np.float32], key: str) -> None:
@@ -89,22 +84,34 @@ def draw(values: NDArray[np.float32], key: str) -> None:
         part *= np.float32(2.0**-23)
 
 
-def _range(
-    layer: nn.Module, name: str, tensor: torch.Tensor, gain: float | None
-) -> tuple[float, float]:
-    """(half-width, center) of the values of one tensor."""
+def _scale(
+    values: NDArray[np.float32],
+    layer: nn.Module,
+    name: str,
+    tensor: torch.Tensor,
+    gain: float | None,
+) -> None:
+    """Turn uniform `values` in (-1, 1), the flat storage of `tensor`, into its weights."""
     if isinstance(layer, (nn.BatchNorm1d, nn.BatchNorm2d, nn.LayerNorm)):
-        if name == "weight":
-            scale = 1.0 if gain is None else gain
-            return NORM_SPREAD * scale, scale
-        if name == "running_var":
-            return NORM_SPREAD, 1.0
-        return SHIFT, 0.0
-    if name == "bias":
-        return SHIFT, 0.0
-    if tensor.dim() < 2:
-        raise ValueError(f"no rule for the weights {name!r} of {type(layer).__name__}")
-    if isinstance(layer, (nn.Conv2d, nn.Linear)):
-        fan_in = tensor[0].numel()
-        return math.sqrt(3.0 * (2.0 if gain is None else gain) / fan_in), 0.0
-    return math.sqrt(3.0 * (1.0 if gain is None else gain)), 0.0
+        if name in ("weight", "running_var"):
+            center = 1.0 if gain is None else gain
+            values *= np.float32(SPREAD * center)
+            values += np.float32(center)
+            return
+    elif name != "bias":
+        filters = isinstance(layer, (nn.Conv2d, nn.Linear))
+        if gain is None:
+            gain = ACTIVATED_GAIN if filters else 1.0
+        fan_in = tensor[0].numel() if filters else 1
+        rows = values.reshape(-1, fan_in)
+        if filters:
+            # The sum is exact, whatever its order: float32 in (-1, 1), added up in float64.
+            rows -= (rows.sum(1, dtype=np.float64) / fan_in).astype(np.float32)[:, None]
+        rows *= np.float32(math.sqrt(3.0 * gain / fan_in))
+        if isinstance(layer, nn.Conv2d) and layer.groups > 1:
+            # One channel in: a filter that sums to zero would lose all that varies slowly.
+            rows += np.float32(math.sqrt(gain) / fan_in)
+        return
+    values *= np.float32(SHIFT)
+    if gain is not None:
+        values += np.float32(gain)

@@ -6,6 +6,8 @@ from torch import Tensor, nn
 
 from bench import weights
 
+_GAINS = {"hidden.0": 1.0}  # the spectrum is not rectified
+
 
 class AutoEncoder(nn.Module):
     """640 - 128 x 4 - 8 - 128 x 4 - 640, every hidden layer with BatchNorm and ReLU."""
@@ -30,4 +32,4 @@ class AutoEncoder(nn.Module):
 
 def build(name: str) -> nn.Module:
     """The model `name` of this family, with its weights."""
-    return weights.build({"autoencoder": AutoEncoder}[name], name)
+    return weights.build({"autoencoder": AutoEncoder}[name], name, _GAINS)

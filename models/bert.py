@@ -19,12 +19,12 @@ _EPS = 1e-12
 _GAINS = {
     "position": 0.1,
     "segment": 0.1,
-    "query": 1.5,
-    "key": 1.5,
+    "query": 1.0,
+    "key": 1.0,
     "value": 1.0,
-    "mix": 0.5,
+    "mix": 0.3,
     "expand": 1.0,
-    "contract": 1.0,
+    "contract": 0.6,
     "span": 4.0,
 }
 

@@ -8,6 +8,8 @@ from bench import weights
 
 from .layers import ConvNorm
 
+_GAINS = {"stem.conv": 1.0}  # the spectrogram is not rectified
+
 
 class DSCNN(nn.Module):
     """A convolution, four depthwise separable ones, an average over time and a classifier.
@@ -40,4 +42,4 @@ class DSCNN(nn.Module):
 
 def build(name: str) -> nn.Module:
     """The model `name` of this family, with its weights."""
-    return weights.build({"ds-cnn": DSCNN}[name], name)
+    return weights.build({"ds-cnn": DSCNN}[name], name, _GAINS)

@@ -38,7 +38,9 @@ class ResNet8(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.stem = ConvNorm(3, 16, 3, bias=True, eps=1e-3)
-        self.stacks = nn.Sequential(self._block(16, 16, 1), self._block(16, 32, 2), self._block(32, 64, 2))
+        self.stacks = nn.Sequential(
+            self._block(16, 16, 1), self._block(16, 32, 2), self._block(32, 64, 2)
+        )
         self.pool = nn.AvgPool2d(8)
         self.classifier = nn.Linear(64, 10)
 

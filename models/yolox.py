@@ -19,12 +19,13 @@ _ConvNorm = partial(ConvNorm, eps=1e-3, activation=nn.SiLU)
 
 _GAINS = {
     "stem.conv.conv": 1.0,
-    "branch.2.norm": 0.2,
-    "conv": 23.0,
-    "norm": 0.4,
-    "class_scores": 50.0,
-    "box": 23.0,
-    "objectness": 50.0,
+    "branch.2.norm": 0.3,
+    "norm": 0.8,
+    "norm.bias": 1.0,
+    "conv": 1.9,
+    "class_scores": 4.0,
+    "box": 1.9,
+    "objectness": 4.0,
 }
 
 
@@ -134,7 +135,9 @@ class YOLOXNano(nn.Module):
         self.stem = Focus(16)
         self.stage2 = nn.Sequential(_separable(16, 32, 2), CrossStage(32, 32, 1, True))
         self.stage3 = nn.Sequential(_separable(32, small, 2), CrossStage(small, small, 3, True))
-        self.stage4 = nn.Sequential(_separable(small, middle, 2), CrossStage(middle, middle, 3, True))
+        self.stage4 = nn.Sequential(
+            _separable(small, middle, 2), CrossStage(middle, middle, 3, True)
+        )
         self.stage5 = nn.Sequential(
             _separable(middle, large, 2), PyramidPooling(large), CrossStage(large, large)
         )
