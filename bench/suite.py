@@ -44,9 +44,16 @@ class Measure:
     """Length of the idle baseline before the first trial, where a power sensor is readable."""
 
     def __post_init__(self) -> None:
-        for name in ("budget_s", "timeout_s", "sustained_s", "confidence_width"):
+        for name in ("budget_s", "timeout_s", "sustained_s"):
             if not 0 < getattr(self, name) <= 86_400:
                 raise ValueError(f"{name} must be above 0 and at most a day")
+        for name in ("least_s", "warmup_s", "energy_s", "idle_s"):
+            if not 0 <= getattr(self, name) <= 86_400:
+                raise ValueError(f"{name} must be from 0 to a day")
+        if not 0 < self.confidence_width <= 1:
+            raise ValueError("confidence_width must be above 0 and at most 1")
+        if not 1 <= self.least_samples <= 1_000_000:
+            raise ValueError("least_samples must be 1 to 1000000")
         if not 1 <= self.slots <= 64:
             raise ValueError("slots must be 1 to 64")
 
@@ -122,6 +129,7 @@ class Case:
             del card[key]
         for key in ("timeout_s", "idle_s"):  # safety limits, not part of what is measured
             del measure[key]
+        measure["allow_fallback"] = self.allow_fallback
         return digest([MEASURE_RULES, card, self.precision, self.scenario, self.batch, measure])
 
 
@@ -182,7 +190,8 @@ def override(
                 sustained_s=budget_s,
                 least_s=min(measure.least_s, budget_s),
             )
-        return replace(suite, cases=groups, measure=measure, trials=trials or suite.trials)
+        count = suite.trials if trials is None else trials
+        return replace(suite, cases=groups, measure=measure, trials=count)
     except ValueError as error:
         raise UsageError(f"{error}") from error
 

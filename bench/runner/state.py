@@ -45,18 +45,22 @@ def fresh(plan: Plan) -> dict[str, CaseState]:
 def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseState]:
     """The state after the journal's entries; raises RefusedInput for entries that do not fit."""
     states = fresh(plan)
+    planned = set(plan.order)
     for number, entry in enumerate(entries, 2):
         try:
             state = states[entry["case"]]
             if "search" in entry:
                 state.points = [BatchPoint.model_validate(p) for p in entry["search"]]
                 state.batch = choose(state.points)
-            else:
-                state.add(Trial.model_validate(entry["trial"]))
-        except (KeyError, TypeError, ValueError, ValidationError) as error:
+                continue
+            trial = Trial.model_validate(entry["trial"])
+        except (KeyError, TypeError, ValidationError) as error:
             raise RefusedInput(
-                f"line {number} of the journal does not belong to this run: {error}"
+                f"line {number} of the journal is not a record of this run"
             ) from error
+        if Step(entry["case"], trial.index) not in planned:
+            raise RefusedInput(f"line {number} of the journal is of a trial that was not planned")
+        state.add(trial)
     return states
 
 
