@@ -1,0 +1,174 @@
+"""The house's rules of import, held by reading the code.
+
+1. `bench` is built in floors, and a file imports only from its own floor and those below.
+2. `bench` never imports a backend or a model by name; a backend never measures.
+3. Nothing above the worker imports torch or onnxruntime.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+FLOORS: dict[str, tuple[str, ...]] = {
+    "ground: the machine, files and text": (
+        *("bench", "cache", "catalogue", "command", "encoding", "environment", "errors", "lock"),
+        *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
+    ),
+    "numbers and records": ("metrics", "results", "results_file", "stats"),
+    "contracts": (
+        *("adapter", "backend", "cpu", "device", "inputs", "listing", "model", "own_model"),
+        *("partition", "registry", "scaffold", "sensor", "suite", "trust"),
+    ),
+    "inside a trial": (
+        *("clock", "energy", "fidelity", "integrate", "onnx_export", "overhead", "quantize"),
+        *("scenarios", "sensors", "weights"),
+    ),
+    "child processes": ("child", "prepare", "probe", "worker"),
+    "the parent": ("discover", "runner"),
+    "judgement": (),
+    "reports": ("report",),
+    "command line": ("cli",),
+}
+"""Floor -> its modules and packages, from below. Every module of `bench` stands in it once."""
+
+IN_CHILDREN_ONLY = {"child", "onnx_export", "prepare", "probe", "quantize", "weights", "worker"}
+"""May import a framework; what the parent takes from them must not need one."""
+
+FRAMEWORKS = {"torch", "onnxruntime", "onnx"}
+CLOCKS = {"time", "timeit", "datetime", "bench.clock"}
+SIMULATED = {"_simulated_faults.py", "_simulated_session.py"}
+"""A simulated device must take time, so it keeps it; it still reports none."""
+
+LEVEL = {name: level for level, names in enumerate(FLOORS.values()) for name in names}
+
+
+def _files(*folders: str) -> list[Path]:
+    return [
+        path
+        for folder in folders
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        if "_home" not in path.parts
+    ]
+
+
+def _imports(path: Path) -> Iterator[str]:
+    """Full names of all that a file imports, wherever in it; relative ones made absolute."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = [*package[: len(package) + 1 - node.level]] if node.level else []
+            base += (node.module or "").split(".") if node.module else []
+            yield from (".".join([*base, alias.name]) for alias in node.names)
+
+
+def _part(name: str) -> str:
+    """`runner` for bench.runner.plan; `bench` for what the package itself holds."""
+    words = name.split(".")
+    if len(words) > 1:
+        module = ROOT / "bench" / words[1]
+        if module.is_dir() or module.with_suffix(".py").is_file():
+            return words[1]
+    return words[0]
+
+
+def _id(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def _module(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def _part_of(path: Path) -> str:
+    return _part(_module(path))
+
+
+BENCH = _files("bench")
+PARENT = [path for path in BENCH if _part_of(path) not in IN_CHILDREN_ONLY]
+
+
+def test_every_module_has_one_floor() -> None:
+    listed = [name for names in FLOORS.values() for name in names]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == {_part_of(path) for path in BENCH}
+
+
+@pytest.mark.parametrize("path", BENCH, ids=_id)
+def test_imports_go_down(path: Path) -> None:
+    own = LEVEL[_part_of(path)]
+    for name in _imports(path):
+        if name.split(".")[0] == "bench":
+            assert LEVEL[_part(name)] <= own, f"{name} is on a higher floor"
+
+
+def test_no_circles() -> None:
+    uses = {
+        part: {
+            _part(n) for p in BENCH if _part_of(p) == part for n in _imports(p) if n[:6] == "bench."
+        }
+        for part in LEVEL
+    }
+    done: set[str] = set()
+    while free := {part for part in uses if part not in done and uses[part] - {part} <= done}:
+        done |= free
+    assert not set(uses) - done, "these import each other in a circle, or what does"
+
+
+@pytest.mark.parametrize("path", BENCH, ids=_id)
+def test_bench_names_no_backend_or_model(path: Path) -> None:
+    for name in _imports(path):
+        assert not re.match(r"(bench\.plugins\.)?(backends|models)(\.|$)", name)
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            assert not re.search(r"plugins\.(backends|models)\.\w", node.value)
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in _files("backends") if path.name not in SIMULATED], ids=_id
+)
+def test_backends_have_no_clock(path: Path) -> None:
+    for name in _imports(path):
+        assert not any(name == clock or name.startswith(f"{clock}.") for clock in CLOCKS)
+    assert not re.search(
+        r"\b(perf_counter|monotonic|process_time)(_ns)?\b", path.read_text("utf-8")
+    )
+
+
+@pytest.mark.parametrize("path", _files("backends", "models"), ids=_id)
+def test_plugins_import_their_neighbours_relatively(path: Path) -> None:
+    text = path.read_text("utf-8")
+    assert not re.search(
+        r"^\s*(from|import) (backends|models|bench\.plugins)\b", text, re.MULTILINE
+    )
+
+
+@pytest.mark.parametrize("path", PARENT, ids=_id)
+def test_the_parent_names_no_framework(path: Path) -> None:
+    frameworks = {name.split(".")[0] for name in _imports(path)} & FRAMEWORKS
+    assert not frameworks
+
+
+def test_the_parent_loads_no_framework() -> None:
+    names = [_module(path) for path in PARENT if path.stem != "__main__"]
+    code = f"""
+import sys
+from importlib import import_module
+for name in {names!r}:
+    import_module(name)
+    assert not {FRAMEWORKS!r} & {{*sys.modules}}, name
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
