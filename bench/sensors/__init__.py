@@ -7,6 +7,7 @@ installed package names in the entry point group `hetbench.sensors`.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from importlib import import_module
@@ -14,12 +15,12 @@ from importlib.metadata import entry_points
 
 from bench.adapter import SensorSpec
 from bench.device import Device
-from bench.errors import UsageError
 from bench.registry import unknown
 from bench.sensor import Sensor, SensorProbe
 
 KINDS = ("nvml", "gpustack", "rapl", "hwmon", "ipmi", "command", "simulated")
 PROBE_LIMIT_S = 10.0
+_BUS_ID = re.compile(r"([0-9a-f]{4,8}:)?[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
 def make(spec: SensorSpec, device: Device) -> Sensor:
@@ -42,6 +43,12 @@ def options(spec: SensorSpec, **defaults: str) -> dict[str, str]:
         if name not in defaults:
             raise unknown(f"option of the sensor {spec.kind}", name, defaults or ["(none)"])
     return {**defaults, **spec.options}
+
+
+def bus_id(device: Device) -> str:
+    """The device's PCI address in small letters, `0000:c1:00.0`; empty when it is not known."""
+    known = device.properties.get("pci_bus_id", device.uuid or "").lower()
+    return known if _BUS_ID.fullmatch(known) else ""
 
 
 def probe(sensor: Sensor, limit_s: float = PROBE_LIMIT_S) -> SensorProbe:
@@ -69,6 +76,3 @@ def ask(sensor: Sensor) -> SensorProbe:
         return SensorProbe(
             reason=f"the sensor {sensor.name} failed: {type(error).__name__}: {error}"
         )
-
-
-__all__ = ["KINDS", "UsageError", "ask", "make", "options", "probe"]

@@ -23,7 +23,7 @@ from typing import Any
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
-from bench.sensors import options
+from bench.sensors import bus_id, options
 
 CLASSES = {
     "amd": "AMDDetector",
@@ -189,15 +189,14 @@ class Gpustack(Sensor):
 
     def _find(self, cards: list[Any]) -> tuple[int, str]:
         uuid = (self.device.uuid or "").lower()
-        properties = self.device.properties
-        bus_id = properties.get("pci", properties.get("pci_bus_id", "")).lower()
+        address = bus_id(self.device)
         for position, card in enumerate(cards):
             if uuid and uuid == str(card.uuid).lower():
                 return position, "uuid"
         for position, card in enumerate(cards):
-            if str((card.appendix or {}).get("bdf", "-")).lower() in (uuid, bus_id):
+            if address and address == str((card.appendix or {}).get("bdf")).lower():
                 return position, "PCI bus id"
-        wanted = properties.get("tool_index", str(self.device.index))
+        wanted = self.device.properties.get("tool_index", str(self.device.index))
         for position, card in enumerate(cards):
             if str(card.index) == wanted:
                 return position, "index"

@@ -19,7 +19,7 @@ from typing import Any
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
-from bench.sensors import options
+from bench.sensors import bus_id, options
 
 UPDATE_S = 0.1
 SLOW_S = 1.0
@@ -110,10 +110,8 @@ class Nvml(Sensor):
             uuid = f"GPU-{uuid}"  # torch gives the UUID without NVML's prefix
         if uuid.startswith(("GPU-", "MIG-")):
             return nvml.nvmlDeviceGetHandleByUUID(uuid), "uuid"
-        properties = self.device.properties
-        bus_id = uuid if ":" in uuid else properties.get("pci", properties.get("pci_bus_id", ""))
-        if bus_id:
-            return nvml.nvmlDeviceGetHandleByPciBusId(bus_id), "PCI bus id"
+        if address := bus_id(self.device):
+            return nvml.nvmlDeviceGetHandleByPciBusId(address), "PCI bus id"
         for variable in ("CUDA_VISIBLE_DEVICES", "CUDA_DEVICE_ORDER"):
             if os.environ.get(variable) and nvml.nvmlDeviceGetCount() > 1:
                 raise SensorError(

@@ -41,15 +41,24 @@ class Sampler:
     stamps and the samples can be laid over each other.
     """
 
-    def __init__(self, sensors: Sequence[Sensor], seed: int, capacity: int = CAPACITY) -> None:
+    def __init__(
+        self,
+        sensors: Sequence[Sensor],
+        seed: int,
+        probes: Sequence[SensorProbe] | None = None,
+        capacity: int = CAPACITY,
+    ) -> None:
+        """`probes` are the sensors' answers if they have been asked already; without them each
+        is asked at the start and closed at the end."""
+        known: Sequence[SensorProbe | None] = probes or [None] * len(sensors)
         self._readers = [
-            _Reader(sensor, random.Random(f"{seed}/{i}"), capacity)
-            for i, sensor in enumerate(sensors)
+            _Reader(sensor, probe, random.Random(f"{seed}/{i}"), capacity)
+            for i, (sensor, probe) in enumerate(zip(sensors, known, strict=True))
         ]
         self._start_ns = 0
 
     def start(self) -> None:
-        """Probe the sensors and begin reading, each in its own thread."""
+        """Begin reading, each sensor in its own thread."""
         self._start_ns = time.monotonic_ns()
         for reader in self._readers:
             reader.thread.start()
@@ -79,15 +88,18 @@ class Sampler:
 class _Reader:
     """One sensor's thread and what it has read so far."""
 
-    def __init__(self, sensor: Sensor, rng: random.Random, capacity: int) -> None:
+    def __init__(
+        self, sensor: Sensor, probe: SensorProbe | None, rng: random.Random, capacity: int
+    ) -> None:
         self.sensor = sensor
+        self.owned = probe is None
         self.rng = rng
         self.capacity = capacity
         self.stopping = threading.Event()
         self.probed = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"sensor {sensor.name}", daemon=True)
         self.lock = threading.Lock()
-        self.probe: SensorProbe | None = None
+        self.probe = probe
         self.samples: list[Sample] = []
         self.dropped = 0
         self.failures = 0
@@ -118,7 +130,7 @@ class _Reader:
     def _run(self) -> None:
         began_s = time.thread_time()
         self.busy_since_ns = time.monotonic_ns()
-        probe = registry.ask(self.sensor)
+        probe = self.probe or registry.ask(self.sensor)
         with self.lock:
             self.probe, self.busy_since_ns = probe, None
             self.cpu_s = time.thread_time() - began_s
@@ -144,7 +156,8 @@ class _Reader:
             patience_s = period_s * 2 ** min(self.failed_in_a_row, 10)
             wait_s = min(patience_s, max(period_s, MAX_PERIOD_S)) * (1 + spread * self.rng.random())
             due = max(due + wait_s, earliest)
-        self.sensor.close()
+        if self.owned:
+            self.sensor.close()
 
     def _read(self) -> None:
         with self.lock:
