@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import listing, partition, process, registry, toml
-from bench.adapter import Adapter
+from bench.adapter import Adapter, OnnxProvider
 from bench.cpu import thread_count, usable_cores
 from bench.device import Device, Target
 from bench.errors import UsageError
@@ -31,6 +31,8 @@ class Found:
     versions: Mapping[str, str]
     devices: tuple[Device, ...]
     simulated: bool
+    misused: bool = False
+    """True when the reason is that the backend does not have such an option."""
 
     def target(self, device_id: str) -> str:
         """How a device of this answer is written as a target."""
@@ -101,26 +103,46 @@ def discover(wanted: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) ->
     ]
 
 
+def named(targets: Sequence[str], adapters: Iterable[Adapter]) -> list[Candidate]:
+    """The candidates that the targets a person wrote can mean, with the options as written.
+
+    Raises UsageError for a target, backend or kind of device that does not exist.
+    """
+    known = candidates(adapters)
+    wanted: list[Candidate] = []
+    for text in targets:
+        target = Target.parse(text)
+        if target.backend not in registry.backends():
+            raise registry.unknown("backend", target.backend, registry.backends())
+        matching = [one for one in known if _could_be(one, target)]
+        if not matching:
+            kinds = {_kind(one) for one in known if one.backend == target.backend}
+            raise registry.unknown(f"device of {target.backend}", target.device, kinds)
+        for one in matching:
+            candidate = replace(one, options=dict(target.options))
+            if candidate not in wanted:
+                wanted.append(candidate)
+    return wanted
+
+
 def resolve(text: str, found: Sequence[Found]) -> Resolved:
-    """The target a person wrote, among what was found; raises UsageError with the reason."""
+    """The target a person wrote, among the answers to `named`; raises UsageError with a reason."""
     target = Target.parse(text)
-    if target.backend not in registry.backends():
-        raise registry.unknown("backend", target.backend, registry.backends())
-    kind = target.device.split(":")[0]
-    device_id = target.device if ":" in target.device else f"{target.device}:0"
-    matching = [f for f in found if _could_be(f.candidate, target, kind)]
-    if not matching:
-        known = sorted({f.target(d.id) for f in found for d in f.devices})
-        raise registry.unknown("target", text, known)
+    kind, _, index = target.device.partition(":")
+    matching = [
+        one
+        for one in found
+        if _could_be(one.candidate, target) and one.candidate.options == dict(target.options)
+    ]
     for one in matching:
-        if one.reason is None and any(d.kind == kind for d in one.devices):
-            device = partition.resolve(device_id, one.devices)
-            return replace_options(one, target, device)
+        devices = [device for device in one.devices if device.kind == kind]
+        if devices:
+            device = partition.resolve(f"{kind}:{index or 0}", devices)
+            return _resolved(one, target, device)
     raise UsageError(f"{text} is not available: {matching[0].reason}")
 
 
-def replace_options(found: Found, target: Target, device: Device) -> Resolved:
-    """The resolved target, with the options as the person wrote them."""
+def _resolved(found: Found, target: Target, device: Device) -> Resolved:
     return Resolved(
         target=str(replace(target, device=device.id)),
         backend=found.candidate.backend,
@@ -138,22 +160,32 @@ def defaults(found: Sequence[Found]) -> list[str]:
     return [one.target(device.id) for one in found if not one.simulated for device in one.devices]
 
 
-def _could_be(candidate: Candidate, target: Target, kind: str) -> bool:
-    adapter = candidate.adapter
+def _could_be(candidate: Candidate, target: Target) -> bool:
+    """Whether the target means this backend and adapter. For ONNX Runtime the words of the target
+    name a provider: one the adapter declares must be the candidate's, any other is left to the
+    backend, which knows what its build has."""
     if candidate.backend != target.backend:
         return False
-    if candidate.backend != "onnxruntime":
-        return adapter.kind == kind or (adapter.torch is not None and adapter.torch.device == kind)
-    words = {name for name, value in target.options if not value}
-    provider = next(
-        (p for p in adapter.onnxruntime if p.name in candidate.options), adapter.onnxruntime[0]
-    )
-    if (provider.kind or adapter.kind) != kind:
+    if _kind(candidate) != target.device.split(":")[0]:
         return False
-    declared = {p.name for p in adapter.onnxruntime}
-    return set(candidate.options) == (words & declared) or (
-        not candidate.options and not words & declared
-    )
+    if candidate.backend != "onnxruntime":
+        return True
+    declared = {provider.name for provider in candidate.adapter.onnxruntime}
+    return declared & set(candidate.options) == declared & {name for name, _ in target.options}
+
+
+def _kind(candidate: Candidate) -> str:
+    """Kind of device the candidate reaches."""
+    adapter = candidate.adapter
+    if candidate.backend == "onnxruntime":
+        return _provider(candidate).kind or adapter.kind
+    return adapter.kind
+
+
+def _provider(candidate: Candidate) -> OnnxProvider:
+    """The provider a candidate of ONNX Runtime names, or the adapter's first."""
+    providers = candidate.adapter.onnxruntime
+    return next((p for p in providers if p.name in candidate.options), providers[0])
 
 
 def _missing_module(candidate: Candidate) -> str | None:
@@ -161,12 +193,10 @@ def _missing_module(candidate: Candidate) -> str | None:
     adapter = candidate.adapter
     if candidate.backend == "torch" and adapter.torch is not None:
         module, remedy = adapter.torch.module, adapter.torch.remedy
+    elif candidate.backend == "onnxruntime":
+        module, remedy = _provider(candidate).module, _provider(candidate).remedy
     else:
-        providers = [p for p in adapter.onnxruntime if p.name in candidate.options]
-        providers = providers or list(adapter.onnxruntime[:1])
-        if candidate.backend != "onnxruntime" or not providers:
-            return None
-        module, remedy = providers[0].module, providers[0].remedy
+        return None
     if not module or _importable(module.split(".")[0]):
         return None
     advice = f"; {remedy}" if remedy else ""
@@ -185,10 +215,8 @@ def _group(candidate: Candidate) -> str:
     adapter = candidate.adapter
     if candidate.backend == "torch" and adapter.torch is not None and not adapter.torch.module:
         return "torch"
-    if candidate.backend == "onnxruntime":
-        names = set(candidate.options) or {p.name for p in adapter.onnxruntime[:1]}
-        if not any(p.module for p in adapter.onnxruntime if p.name in names):
-            return "onnxruntime"
+    if candidate.backend == "onnxruntime" and not _provider(candidate).module:
+        return "onnxruntime"
     return f"{candidate.backend}/{adapter.name}"
 
 
@@ -211,6 +239,7 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
                     for table in event["devices"]
                 ),
                 simulated=bool(event["simulated"]),
+                misused=bool(event["misused"]),
             )
 
     job = {"kind": "probe", "candidates": [asdict(wanted[index]) for index in indices]}

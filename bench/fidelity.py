@@ -55,8 +55,12 @@ class Verdict:
 
 def check_items(card: ModelCard, seed: int) -> Arrays:
     """Inputs a session has not seen before its outputs on them are compared, one row an item."""
-    count = 2 * card.batch if card.batch else CHECK_ITEMS[card.size]
-    return inputs.slots(card.inputs, count, 1, f"{card.name}/check/{seed}")[0]
+    return inputs.slots(card.inputs, check_count(card), 1, f"{card.name}/check/{seed}")[0]
+
+
+def check_count(card: ModelCard) -> int:
+    """How many distinct items are checked."""
+    return 2 * card.batch if card.batch else CHECK_ITEMS[card.size]
 
 
 def check_batches(items: Arrays, batch: int) -> list[Arrays]:
@@ -72,25 +76,33 @@ def check_batches(items: Arrays, batch: int) -> list[Arrays]:
 
 
 def compare(
-    batches: Sequence[Arrays], reference: Arrays, card: ModelCard, tolerance: Tolerance
+    batches: Sequence[Arrays], batch: int, reference: Arrays, card: ModelCard, tolerance: Tolerance
 ) -> Verdict:
-    """Compare output batches with the reference's items, row i with item i modulo their number.
+    """Compare the outputs on `check_batches(..., batch)` with the reference's on `check_items`.
 
-    `batches` hold the rows of consecutive check inputs, `reference` one row an item.
+    Row i is held against the reference's row i modulo their number. Every row must be there: an
+    answer for half the batch is half the work.
     """
-    items = len(np.atleast_1d(next(iter(reference.values()))))
+    items = check_count(card)
     worst = 0.0
     not_finite = 0
     agree = 0
-    rows = 0
+    compared = 0
     for name in card.outputs:
         wanted = np.atleast_1d(np.asarray(reference[name], dtype=np.float64))
-        missing = [batch for batch in batches if name not in batch]
-        if missing:
+        if not np.isfinite(wanted).all():
+            return _unusable(f"the reference of {name!r} is not finite", items, tolerance)
+        if any(name not in one for one in batches):
             return _unusable(f"the output {name!r} is missing", items, tolerance)
-        got = np.concatenate(
-            [np.atleast_1d(np.asarray(batch[name], dtype=np.float64)) for batch in batches]
-        )
+        parts = [np.atleast_1d(np.asarray(one[name], dtype=np.float64)) for one in batches]
+        rows = len(wanted) * batch // items
+        if any(len(part) != rows for part in parts):
+            return _unusable(
+                f"the output {name!r} does not have {rows} rows for a batch of {batch}",
+                items,
+                tolerance,
+            )
+        got = np.concatenate(parts)
         if got.shape[1:] != wanted.shape[1:]:
             return _unusable(
                 f"the output {name!r} has shape {got.shape[1:]} an item where "
@@ -108,8 +120,8 @@ def compare(
         if tolerance.top1 is not None:
             flat, right = got.reshape(len(got), -1), expected.reshape(len(got), -1)
             agree += int(np.count_nonzero(flat.argmax(1) == right.argmax(1)))
-            rows += len(got)
-    top1 = agree / rows if rows else None
+            compared += len(got)
+    top1 = agree / compared if compared else None
     near = not not_finite and worst <= tolerance.relative_l2
     agreed = tolerance.top1 is None or (top1 is not None and top1 >= tolerance.top1)
     return Verdict(

@@ -82,6 +82,7 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
         raise Unsupported(refusal)
     answer: dict[str, Any] = {}
     if backend.format == "onnx":
+        from bench import onnx_export
         path = onnx_file(case.card, case.precision, job.source)
         answer |= {"onnx": str(path), "onnx_sha256": cache.file_digest(path)}
     elif job.source:
@@ -113,7 +114,7 @@ def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
     if source:
         batches = fidelity.check_batches(items, card.batch or 1)
         return onnx_model.reference(Path(source), card, batches)
-    import torch
+    import torch  # here, since a simulated device needs none of it
 
     module = registry.builder(card)(card.name)
     with torch.inference_mode():

@@ -11,6 +11,7 @@ from typing import Any
 from bench import registry, toml
 from bench.adapter import Adapter
 from bench.child import Emit
+from bench.errors import UsageError
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +38,28 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
 
 
 def _ask(candidate: Candidate) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "reason": None,
+        "versions": {},
+        "devices": [],
+        "simulated": False,
+        "misused": False,
+    }
     try:
         backend = registry.backend(candidate.backend)(candidate.adapter, candidate.options)
         availability = backend.probe()
         devices = backend.devices() if availability.available else []
+    except UsageError as error:
+        return {**answer, "reason": str(error), "misused": True}
     except Exception as error:  # noqa: BLE001 - foreign code may raise anything; said, not hidden
         traceback.print_exc()
         failure = f"the probe of {candidate.adapter.name} failed: {type(error).__name__}: {error}"
-        return {"reason": failure, "versions": {}, "devices": [], "simulated": False}
+        return {**answer, "reason": failure}
     reason = availability.reason
     if availability.available and not devices:
         reason = f"{candidate.backend} works, but finds no device of {candidate.adapter.vendor}"
     return {
+        **answer,
         "reason": reason,
         "versions": dict(availability.versions),
         "devices": [asdict(device) for device in devices],

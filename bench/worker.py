@@ -116,7 +116,7 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     events = _device_events(session, job.measure.slots)
 
     emit("phase", name="fidelity")
-    verdict = _verdict(job, backend, session, items, len(check))
+    verdict = _verdict(job, backend, session, items, len(check), batch)
     placement = session.placement()
     device_peak = session.peak_memory_bytes()
     facts = session.facts()
@@ -292,7 +292,7 @@ def _key(job: Job, purpose: str) -> str:
 
 
 def _verdict(
-    job: Job, backend: Backend, session: Session, items: Arrays, checks: int
+    job: Job, backend: Backend, session: Session, items: Arrays, checks: int, batch: int
 ) -> fidelity.Verdict:
     outputs = []
     for slot in range(job.measure.slots, job.measure.slots + checks):
@@ -303,7 +303,8 @@ def _verdict(
         reference = backend.reference(items)
     else:
         reference = fidelity.load(Path(str(job.reference)))
-    return fidelity.compare(outputs, reference, job.card, job.card.tolerance[job.precision])
+    tolerance = job.card.tolerance[job.precision]
+    return fidelity.compare(outputs, batch, reference, job.card, tolerance)
 
 
 def _first_line(error: BaseException) -> str:

@@ -87,13 +87,10 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     return list(found.values())
 
 
-def find(files: Sequence[str], trusted: bool, backend: str | None = None) -> list[Found]:
-    """Ask every candidate, or those of one backend, what it finds."""
+def find(files: Sequence[str], trusted: bool, targets: Sequence[str] = ()) -> list[Found]:
+    """Ask what the targets can mean, or every candidate when none is named."""
     from bench import discover
 
-    wanted = [
-        candidate
-        for candidate in discover.candidates(adapters(files, trusted))
-        if backend is None or candidate.backend == backend
-    ]
+    known = adapters(files, trusted)
+    wanted = discover.named(targets, known) if targets else discover.candidates(known)
     return discover.discover(wanted)

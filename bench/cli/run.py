@@ -96,7 +96,7 @@ def run(
         return
     chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
     cards = _own_models(onnx, shape)
-    targets = _targets(target, common.find(adapter, trust_adapter, _only_backend(target)))
+    targets = _targets(target, common.find(adapter, trust_adapter, target))
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if dry_run:
         _print_cases(cases, json)
@@ -134,12 +134,6 @@ def _targets(wanted: Sequence[str], found: Sequence[Found]) -> list[Resolved]:
         raise UsageError("no target was found here; 'hetbench devices' says why")
     resolved = [discover.resolve(name, found) for name in names]
     return list({one.target: one for one in resolved}.values())
-
-
-def _only_backend(targets: Sequence[str]) -> str | None:
-    """The one backend all named targets are of, so that no other has to be asked."""
-    names = {name.split("@")[0].split("+")[0] for name in targets}
-    return names.pop() if len(names) == 1 else None
 
 
 def _print_cases(cases: Sequence[Case], json: bool) -> None:
