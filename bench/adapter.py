@@ -48,6 +48,7 @@ class TorchPlugin:
         if self.module:
             _matches(_MODULE, self.module, "a dotted module name")
         regex.check(self.names)
+        _shown(self.remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +85,7 @@ class OnnxProvider:
         if self.module:
             _matches(_MODULE, self.module, "a dotted module name")
         _matches(_VARIABLE, self.library, "the name of a function or attribute")
+        _shown(self.remedy)
         for precision in self.precisions:
             _known(precision, PRECISIONS, "precision")
         for text in self.options.values():
@@ -190,6 +192,10 @@ class Adapter:
     def __post_init__(self) -> None:
         _matches(_WORD, self.name, "an adapter's name: small letters, digits, - and _")
         _matches(_WORD, self.kind, "a kind of device such as npu")
+        for text in (self.vendor, self.title):
+            _shown(text)
+        if self.backend:
+            _matches(_WORD, self.backend, "the name of a backend")
         for variable in self.visible_devices:
             _matches(_VARIABLE, variable, "the name of an environment variable")
         if self.collective:
@@ -234,6 +240,12 @@ def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
 def _matches(shape: re.Pattern[str], text: str, what: str) -> None:
     if len(text) > 100 or shape.fullmatch(text) is None:
         raise ValueError(f"{text!r} is not {what}")
+
+
+def _shown(text: str) -> None:
+    """Refuse what could rewrite the terminal or the report it is shown in."""
+    if len(text) > 300 or not text.isprintable():
+        raise ValueError(f"{text[:40]!r} is not one line of at most 300 printable characters")
 
 
 def _known(word: str, words: tuple[str, ...], what: str) -> None:

@@ -67,6 +67,9 @@ PROVIDER = '[[onnxruntime]]\nname = "X"\nprovider = "XExecutionProvider"\n'
         (LIST + "pattern = '(?P<index>x)(?P<colour>y)'", "'colour' is no group"),
         ('visible_devices = ["A=B"]', "not the name of an environment variable"),
         ('collective = "N C"', "not the name of a torch.distributed backend"),
+        ('title = "a\\u001b[2J"', "not one line of at most 300 printable"),
+        ('[torch]\ndevice = "x"\nremedy = "a\\nb"', "not one line"),
+        ('backend = "a.b"', "not the name of a backend"),
         ("torhc = 1", "unknown key; did you mean 'torch'"),
     ],
 )
