@@ -48,9 +48,8 @@ def hetbench(tmp_path_factory: pytest.TempPathFactory) -> Command:
             timeout=LIMIT_S,
         )
         seconds = time.perf_counter() - start
-        print(
-            f"\n$ hetbench {' '.join(map(str, arguments))}  -> {done.returncode}, {seconds:.1f} s"
-        )
+        line = " ".join(map(str, arguments))
+        print(f"\n$ hetbench {line}  -> {done.returncode}, {seconds:.1f} s")
         return Answer(done.returncode, done.stdout, done.stderr, seconds)
 
     return call

@@ -34,9 +34,7 @@ ENVIRONMENTS: dict[str, tuple[str, ...]] = {
 def main(names: list[str]) -> int:
     unknown = set(names) - set(ENVIRONMENTS)
     if unknown:
-        print(
-            f"no environment is called {', '.join(sorted(unknown))}; known: {', '.join(ENVIRONMENTS)}"
-        )
+        print(f"no environment is called {', '.join(unknown)}; known: {', '.join(ENVIRONMENTS)}")
         return 2
     failed = [name for name in names or ENVIRONMENTS if not check(name)]
     print(f"failed: {', '.join(failed)}" if failed else "all adapter checks passed")

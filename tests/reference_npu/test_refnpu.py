@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -83,3 +84,30 @@ def test_the_dishonest_mode_lies(environment: dict[str, str]) -> None:
     done = python(code, {**environment, "REFNPU_EARLY_SYNC": "1"})
     said, true = map(float, done.stdout.split())
     assert said < 0.3 * true
+
+
+def test_the_unmodified_torch_backend_measures_it(
+    environment: dict[str, str], tmp_path: Path
+) -> None:
+    command = [sys.executable, "-m", "bench.cli", "run", "quick", "-t", "torch@refnpu:1"]
+    for model in ("resnet8", "mobilenetv3-small", "minilm-l6"):
+        command += ["--model", model]
+    command += ["-p", "fp32", "-b", "1", "-s", "single-stream", "--trials", "1", "--budget", "1"]
+    command += ["--adapter", str(HERE / "refnpu.toml"), "--trust-adapter", "--json"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=240
+    )
+    assert done.stdout, done.stderr
+    results = json.loads(done.stdout)
+    for case in results["cases"]:
+        print(case["id"], case["status"], case["reason"])
+        assert case["status"] == "ok"
+        (trial,) = case["trials"]
+        print(trial["fidelity"], trial["memory"])
+        print({name: metric["value"] for name, metric in trial["metrics"].items()})
+        assert trial["fidelity"]["relative_l2"] <= 1e-5
+        assert trial["memory"]["device_peak_bytes"] > case["weight_bytes"]
+        assert trial["device_event_ns"]["n"] > 0
+    assert len(results["cases"]) == 3
+    assert results["targets"][0]["device"]["memory_bytes"] == 256 << 20
+    assert done.returncode == 0
