@@ -141,7 +141,7 @@ class Gpustack(Sensor):
             facts["driver"] = str(card.driver_version)
         if card.power:
             facts["power_limit_w"] = str(card.power)
-        if self.vendor == "mthreads":
+        if self._in_milliwatts(card):
             facts["power_unit"] = "milliwatts, divided by 1000"
         wanted: tuple[Quantity, ...] = (
             "power_w",
@@ -166,11 +166,12 @@ class Gpustack(Sensor):
             values["power_w"] = power_w
         if card.temperature is not None:
             values["temperature_c"] = float(card.temperature)
-        self._was_busy |= card.cores_utilization > 0
-        if self._was_busy:
-            values["utilization_percent"] = float(card.cores_utilization)
         if card.memory_used > 0:
             values["memory_used_bytes"] = float(card.memory_used) * MIB
+        self._was_busy |= card.cores_utilization > 0
+        # A card of which nothing else could be read has no readable utilisation either.
+        if card.cores_utilization > 0 or (self._was_busy and values):
+            values["utilization_percent"] = float(card.cores_utilization)
         if not values:
             raise SensorError(f"the management library of {self.vendor} read nothing of this card")
         return Sample(stamp_ns, values, (), span_ns)
@@ -178,13 +179,14 @@ class Gpustack(Sensor):
     def _feed(self) -> Feed:
         return _FEEDS.setdefault(self.vendor, Feed(self.vendor))
 
+    def _in_milliwatts(self, card: Any) -> bool:
+        return self.vendor == "mthreads" and (card.power_used or 0) > POWER_RANGE_W[1]
+
     def _power_w(self, card: Any) -> float | None:
         if card.power_used is None:
             return None
         low, high = POWER_RANGE_W
-        watts = float(card.power_used)
-        if self.vendor == "mthreads" and watts > high:
-            watts /= 1000
+        watts = float(card.power_used) / (1000 if self._in_milliwatts(card) else 1)
         return watts if low <= watts <= high else None
 
     def _find(self, cards: list[Any]) -> tuple[int, str]:
