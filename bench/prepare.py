@@ -19,6 +19,7 @@ from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
 from bench.model import Arrays, ModelCard, Precision
 
+CALIBRATION_SETS = 8
 PREPARE_RULES = 1
 """Raised when references or checks are made in another way."""
 
@@ -82,20 +83,38 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
         raise Unsupported(refusal)
     answer: dict[str, Any] = {}
     if backend.format == "onnx":
-        from bench import onnx_export
         path = onnx_file(case.card, case.precision, job.source)
         answer |= {"onnx": str(path), "onnx_sha256": cache.file_digest(path)}
     elif job.source:
         raise Unsupported(
-            f"{job.backend} runs the zoo's own models; measure an ONNX file on an onnxruntime target"
+            f"{job.backend} runs the zoo's own models; give an onnxruntime target for an ONNX file"
         )
     if backend.reference is None:
         answer["reference"] = str(reference(case.card, job.seed, job.source))
     return answer
 
 
+def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
+    """The kept ONNX file of the model at the precision."""
+    from bench import onnx_export, quantize  # with torch, which a simulated device needs none of
+
+    path = (
+        Path(source)
+        if source
+        else onnx_export.exported(card, lambda: registry.builder(card)(card.name))
+    )
+    calibration = f"{card.name}/calibration"  # whatever the seed: one quantized model for all runs
+    return quantize.prepared(
+        path,
+        precision,
+        lambda: inputs.slots(card.inputs, card.batch or 1, CALIBRATION_SETS, calibration),
+    )
+
+
 def reference(card: ModelCard, seed: int, source: str) -> Path:
     """The kept outputs of the fp32 reference on the check items of this seed."""
+    from bench import onnx_export
+
     key = cache.key(
         made="reference",
         rules=PREPARE_RULES,
@@ -112,9 +131,11 @@ def reference(card: ModelCard, seed: int, source: str) -> Path:
 def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
     """torch on the CPU in fp32; for a user's own model ONNX Runtime without optimizations."""
     if source:
+        from bench import onnx_model
+
         batches = fidelity.check_batches(items, card.batch or 1)
         return onnx_model.reference(Path(source), card, batches)
-    import torch  # here, since a simulated device needs none of it
+    import torch
 
     module = registry.builder(card)(card.name)
     with torch.inference_mode():

@@ -128,14 +128,15 @@ def energy_metrics(telemetry: Telemetry, device_id: str) -> dict[str, Metric]:
 
 def _specs(target: Resolved) -> list[tuple[SensorSpec, Device]]:
     """The device's own sensors, then the host's and the node's for an accelerator."""
+    host_specs = registry.adapters()["cpu"].sensors
+    if target.device.kind == "cpu":  # whichever vendor's provider runs on it
+        own = [(spec, target.device) for spec in host_specs]
+        return [*own, (NODE, replace(target.device, id="node"))]
     own = [(spec, target.device) for spec in target.adapter.sensors]
     if target.simulated:
         return own
-    if target.device.kind == "cpu":
-        return [*own, (NODE, replace(target.device, id="node"))]
     host = cpu_device()
-    packages = [(spec, host) for spec in registry.adapters()["cpu"].sensors]
-    return [*own, *packages, (NODE, replace(host, id="node"))]
+    return [*own, *((spec, host) for spec in host_specs), (NODE, replace(host, id="node"))]
 
 
 def _reads_power(probe: SensorProbe) -> bool:
