@@ -117,7 +117,12 @@ class SimulatedBackend(Backend):
             uuid=uuid,
             memory_bytes=self._memory_bytes,
             locks=(uuid,),
-            properties={"simulated": "true", "peak_flops": f"{PEAK_FLOPS:.0f}"},
+            properties={
+                "simulated": "true",
+                "peak_flops": f"{PEAK_FLOPS:.0f}",
+                "time": "wall" if self._settings.wall else "virtual",
+                "idle_w": f"{self._settings.idle_w:g}",
+            },
         )
 
 

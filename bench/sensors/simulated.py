@@ -21,7 +21,7 @@ from bench.sensors import options
 
 FOLDER_VARIABLE = "HETBENCH_SIMULATED_STATE"
 IDLE_W = 20.0
-"""What a device draws that nothing has been loaded on yet."""
+"""What a device draws without load, unless it says otherwise."""
 UPDATE_PERIOD_S = 0.01
 
 _BODY = struct.Struct("<qdqdd")
@@ -58,8 +58,8 @@ def state_path(device_id: str) -> Path | None:
     return Path(folder) / f"{device_id.replace(':', '-')}.state" if folder else None
 
 
-def read_state(path: Path) -> PowerState:
-    """The device's last words; before its first ones, an idle device since the machine's start.
+def read_state(path: Path, idle_w: float) -> PowerState:
+    """The device's last words; before its first ones, `idle_w` since the machine's start.
 
     Raises SensorError for a file that is no such state, OSError for one that cannot be read.
     """
@@ -68,7 +68,7 @@ def read_state(path: Path) -> PowerState:
             with path.open("rb") as file:
                 data = file.read(_SIZE)
         except FileNotFoundError:
-            return PowerState(0, 0.0, 0, IDLE_W, IDLE_W)
+            return PowerState(0, 0.0, 0, idle_w, idle_w)
         body = data[: _BODY.size]
         if len(data) == _SIZE and _CHECK.unpack(data[_BODY.size :])[0] == zlib.crc32(body):
             return PowerState(*_BODY.unpack(body))
@@ -80,7 +80,7 @@ class StateFile:
 
     def __init__(self, path: Path, busy_w: float, idle_w: float) -> None:
         now = time.monotonic_ns()
-        before = read_state(path)
+        before = read_state(path, idle_w)
         if before.stamp_ns > now:  # left from before the machine's last start
             before = PowerState(0, 0.0, 0, idle_w, idle_w)
         self._state = PowerState(now, before.energy_until_j(now), now, busy_w, idle_w)
@@ -120,16 +120,21 @@ class Simulated(Sensor):
         options(spec)
         self._scope = spec.scope
         self._path = state_path(device.id)
+        self._idle_w = float(device.properties.get("idle_w", IDLE_W))
 
     def probe(self) -> SensorProbe:
-        """Readable wherever the folder is named."""
+        """Readable of a device in wall time, where the folder is named."""
+        if self.device.properties.get("time") != "wall":
+            return SensorProbe(
+                reason=f"{self.device.id} draws power in wall time alone; add +wall=1 to the target"
+            )
         if self._path is None:
             return SensorProbe(
-                reason=f"{self.device.id} draws power in wall time alone: set {FOLDER_VARIABLE} to "
-                "a folder and add +wall=1 to the target"
+                reason=f"{self.device.id} has nowhere to publish its power; set {FOLDER_VARIABLE} "
+                "to a folder"
             )
         try:
-            read_state(self._path)
+            read_state(self._path, self._idle_w)
         except (OSError, SensorError) as error:
             return SensorProbe(reason=str(error))
         return SensorProbe(
@@ -145,7 +150,7 @@ class Simulated(Sensor):
         if self._path is None:
             raise SensorError(f"{FOLDER_VARIABLE} is not set")
         start = time.monotonic_ns()
-        state = read_state(self._path)
+        state = read_state(self._path, self._idle_w)
         now = time.monotonic_ns()
         values: dict[Quantity, float] = {
             "energy_j": state.energy_until_j(now),

@@ -368,14 +368,20 @@ def test_a_device_may_be_held(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert play("").returncode == 0
 
 
-def device() -> Device:
-    found: Device = backend().devices()[0]
+def device(options: str = "+wall=1") -> Device:
+    found: Device = backend(options).devices()[0]
     return found
 
 
-def test_no_power_without_a_folder_to_publish_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_power_without_wall_time_and_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(sensor.FOLDER_VARIABLE, raising=False)
     probe = make(SensorSpec(kind="simulated"), device()).probe()
+    assert not probe.channels
+    assert sensor.FOLDER_VARIABLE in str(probe.reason)
+    monkeypatch.setenv(sensor.FOLDER_VARIABLE, str(tmp_path))
+    probe = make(SensorSpec(kind="simulated"), device("")).probe()
     assert not probe.channels
     assert "+wall=1" in str(probe.reason)
 
@@ -393,10 +399,11 @@ def test_power_follows_the_load(
     options: str, busy_w: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(sensor.FOLDER_VARIABLE, str(tmp_path))
-    watched = make(SensorSpec(kind="simulated"), device())
+    options = f"+wall=1+latency_us=100000+power_w=80+idle_w=30{options}"
+    watched = make(SensorSpec(kind="simulated"), device(options))
     assert watched.probe().channels
-    assert watched.read().values["power_w"] == 20.0  # nothing was ever loaded
-    session, _ = load(f"+wall=1+latency_us=100000+power_w=80+idle_w=30{options}")
+    assert watched.read().values["power_w"] == 30.0  # nothing was ever loaded
+    session, _ = load(options)
     assert watched.read().values["power_w"] == 30.0
     first = watched.read()
     session.run(0)
