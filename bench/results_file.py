@@ -48,7 +48,7 @@ def parse(text: str, path: Path) -> Results:
         first = error.errors(include_url=False, include_input=False)[0]
         where = _short(".".join(str(part) for part in first["loc"]) or "(top level)")
         raise RefusedInput(
-            f"{path} is not a valid results file: {where}: {first['msg']} ({count} problems)"
+            f"{path} is not a valid results file: {where}: {first['msg']} (problems: {count})"
         ) from None
 
 

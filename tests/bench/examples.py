@@ -1,0 +1,119 @@
+"""A small, valid results file to take apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from bench.encoding import pack
+from bench.metrics import derive, summarize
+from bench.results import Case, Results, Samples, Series, Trial
+
+CASE_ID = "resnet8/fp32/b1/single-stream/torch@cpu:0"
+
+
+def samples(values: Sequence[int] | Sequence[float]) -> Samples:
+    return Samples(**pack(values))
+
+
+def series(values: Sequence[int], warmup: int = 0, items: int = 1, **fields: Any) -> Series:
+    """A series of the nanoseconds given."""
+    return Series(
+        **{
+            "unit": "ns",
+            "items_per_sample": items,
+            "warmup": warmup,
+            "steady": True,
+            "stopped_by": "confidence",
+            "start_ns": 1_000,
+            "end_ns": 1_000 + sum(values),
+            "samples": samples(values),
+            **fields,
+        }
+    )
+
+
+def trial(index: int = 0, **fields: Any) -> Trial:
+    """A trial that ran, of 100 latencies around a millisecond."""
+    latency = series([1_000_000 + 100 * (7 * i % 100) + index for i in range(110)], warmup=10)
+    return Trial(
+        **{
+            "index": index,
+            "position": index,
+            "status": "ok",
+            "started_at": "2026-01-02T03:04:05+00:00",
+            "wall_s": 1.5,
+            "series": {"latency": latency},
+            "metrics": derive({"latency": latency}, 25_000_000, 1),
+            **fields,
+        }
+    )
+
+
+def results(**fields: Any) -> Results:
+    """A results file of one case with three trials."""
+    trials = [trial(index) for index in range(3)]
+    device = {
+        "id": "cpu:0",
+        "kind": "cpu",
+        "name": "A processor",
+        "vendor": None,
+        "uuid": None,
+        "memory_bytes": 8 << 30,
+        "cores": [0, 1],
+        "scope": "device",
+        "board": None,
+        "properties": {"architecture": "x86_64"},
+    }
+    target = {
+        "target": "torch@cpu:0",
+        "backend": "torch",
+        "adapter": "cpu",
+        "versions": {"torch": "2.13.0"},
+        "device": device,
+        "threads": 2,
+        "cores": [0, 1],
+        "simulated": False,
+        "power_reason": "no power counter is readable",
+    }
+    case = Case(
+        id=CASE_ID,
+        version="0123456789ab",
+        target="torch@cpu:0",
+        model="resnet8",
+        size="lightweight",
+        precision="fp32",
+        scenario="single-stream",
+        batch=1,
+        items_per_run=1,
+        parameters=78_666,
+        flops_per_item=25_000_000,
+        weight_bytes=314_664,
+        settings={"budget_s": 1.0, "slots": 4},
+        status="ok",
+        trials=trials,
+        summary=summarize([one.metrics for one in trials]),
+    )
+    return Results.model_validate(
+        {
+            "kind": "hetbench-results",
+            "schema_version": 1,
+            "hetbench_version": "0.1.0",
+            "simulated": False,
+            "run": {
+                "id": "7d1f9f3e-0000-4000-8000-000000000000",
+                "started_at": "2026-01-02T03:04:05+00:00",
+                "finished_at": "2026-01-02T03:05:05+00:00",
+                "complete": True,
+                "resumed": 0,
+                "seed": 0,
+                "order": [f"{CASE_ID}#{index}" for index in range(3)],
+            },
+            "suite": {"name": "smoke", "version": 1, "digest": "0123456789ab"},
+            "environment": {"kernel": "6.1", "load": [0.1, 0.2, 0.3], "container": None},
+            "targets": [target],
+            "cases": [case],
+            "warnings": [{"text": "the governor is powersave"}],
+            **fields,
+        }
+    )
