@@ -115,7 +115,7 @@ def _nvml_device(adapter: Adapter, nvml: Any, index: int, handle: Any, driver: s
     parent = handle
     if uuid.startswith("MIG-"):
         parent = nvml.nvmlDeviceGetDeviceHandleFromMigDeviceHandle(handle)
-    bus = str(nvml.nvmlDeviceGetPciInfo(parent).busId)
+    bus = str(nvml.nvmlDeviceGetPciInfo(parent).busId)[-12:].lower()  # as the kernel writes it
     return _device(
         adapter,
         adapter.kind,

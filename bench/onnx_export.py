@@ -18,12 +18,11 @@ from torch import nn
 from bench import cache, inputs, weights
 from bench.errors import Unsupported
 from bench.model import ModelCard
+from bench.onnx_batch import BATCH_AXIS
+from bench.onnx_read import MAX_FILE_BYTES
 
 OPSET = 17
 """The newest that the TorchScript exporter of every supported torch writes."""
-BATCH_AXIS = "batch"
-MAX_FILE_BYTES = 2**31 - 1
-"""Protocol buffers end there; ONNX files with weights beside them are not prepared."""
 _GRAPH_BYTES = 16 << 20
 """Room for everything in a file that is not a weight."""
 
@@ -62,7 +61,7 @@ def export(card: ModelCard, module: nn.Module, path: Path) -> None:
         warnings.filterwarnings(
             "ignore", "You are using the legacy TorchScript", module="torch|bench"
         )
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,
             tuple(torch.from_numpy(example[name]) for name in names),

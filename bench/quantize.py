@@ -14,6 +14,7 @@ transformer only matrix products are: residual sums and masks have ranges that 8
 from __future__ import annotations
 
 import logging
+import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from bench import cache
 from bench.model import Arrays, Precision
+from bench.onnx_read import stored_precision
 
 CALIBRATION_SETS = 8
 """Input sets a model is calibrated on."""
@@ -70,7 +72,13 @@ def prepared(
 
 
 def to_int8(source: Path, path: Path, calibration: Sequence[Arrays]) -> None:
-    """Write `source` with 8-bit weights and activations; scratch files go beside `path`."""
+    """Write `source` with 8-bit weights and activations, or as it is if it has them already.
+
+    Scratch files go beside `path`.
+    """
+    if stored_precision(onnx.load(source)) == "int8":
+        shutil.copyfile(source, path)
+        return
     plain = path.with_name("preprocessed.onnx")
     with _quiet():
         # Symbolic inference only adds to what plain inference finds for models with loops.
@@ -91,8 +99,10 @@ def to_int8(source: Path, path: Path, calibration: Sequence[Arrays]) -> None:
 def to_fp16(source: Path, path: Path) -> None:
     """Write `source` with fp16 weights and arithmetic; inputs and outputs stay fp32."""
     model = onnx.load(source)
-    with _quiet():
-        onnx.save(convert_float_to_float16(model, keep_io_types=True), path)
+    if stored_precision(model) != "fp16":
+        with _quiet():
+            model = convert_float_to_float16(model, keep_io_types=True)
+    onnx.save(model, path)
 
 
 class _Reader(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
