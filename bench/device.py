@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from bench.errors import UsageError
 
 _TARGET = re.compile(
-    r"(?P<backend>[a-z][a-z0-9_-]*)(?P<options>(\+[^+@]+)*)@(?P<device>[a-z][a-z0-9_-]*(:[\w./-]+(\[[0-9,-]+\])?)?)"
+    r"(?P<backend>[a-z][a-z0-9_-]*)(?P<options>(\+[^+@]+)*)@(?P<device>[a-z][a-z0-9_-]*(:[\w.:/-]+(\[[0-9,-]+\])?)?)"
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -77,7 +78,7 @@ def candidates(adapters: Iterable[Adapter]) -> list[Candidate]:
 
 def discover(wanted: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> list[Found]:
     """Ask all candidates, in as few processes as are safe, all at once; then the vendors' tools
-    which of their cards the devices are."""
+    which of their cards the devices are. Raises UsageError for an option a backend lacks."""
     answers: dict[int, Found] = {}
     groups: dict[str, list[int]] = {}
     for index, candidate in enumerate(wanted):
@@ -97,6 +98,9 @@ def discover(wanted: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) ->
         thread.start()
     for thread in threads:
         thread.join()
+    for answer in answers.values():
+        if answer.misused:
+            raise UsageError(answer.reason or "")
     return [
         replace(one, devices=tuple(listing.join(one.devices, one.candidate.adapter)))
         for one in _settle_claims([answers[index] for index in range(len(wanted))])
@@ -137,9 +141,17 @@ def resolve(text: str, found: Sequence[Found]) -> Resolved:
     for one in matching:
         devices = [device for device in one.devices if device.kind == kind]
         if devices:
-            device = partition.resolve(f"{kind}:{index or 0}", devices)
-            return _resolved(one, target, device)
-    raise UsageError(f"{text} is not available: {matching[0].reason}")
+            by_number = not index or re.fullmatch(r"\d+(\[.*\])?", index)
+            name = f"{kind}:{index or 0}" if by_number else index
+            return _resolved(one, target, partition.resolve(name, devices))
+    reasons = {one.reason or "" for one in matching}
+    if len(reasons) == 1:
+        raise UsageError(f"{text} is not available: {reasons.pop()}")
+    # Several vendors answer to one kind of device: what is wrong is the same, the remedies differ.
+    causes = "; ".join(sorted({reason.split(";")[0] for reason in reasons}))
+    raise UsageError(
+        f"{text} is not available: {causes}; 'hetbench devices' names each vendor's remedy"
+    )
 
 
 def _resolved(found: Found, target: Target, device: Device) -> Resolved:

@@ -77,6 +77,11 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
     availability = backend.probe()
     if not availability.available:
         raise Unsupported(availability.reason or "the backend is not available")
+    if case.precision not in case.card.precisions:
+        raise Unsupported(
+            f"{case.card.name} is not measured in {case.precision}; its card has "
+            f"{', '.join(case.card.precisions)}"
+        )
     workload = Workload(case.card, case.precision, case.batch or 1)
     refusal = backend.supports(workload, case.device)
     if refusal:
@@ -96,13 +101,12 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
 
 def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
     """The kept ONNX file of the model at the precision."""
-    from bench import onnx_export, quantize  # with torch, which a simulated device needs none of
+    from bench import onnx_export, onnx_model, quantize  # with torch: not for simulated devices
 
-    path = (
-        Path(source)
-        if source
-        else onnx_export.exported(card, lambda: registry.builder(card)(card.name))
-    )
+    if source:
+        path = onnx_model.bound(Path(source), card)
+    else:
+        path = onnx_export.exported(card, lambda: registry.builder(card)(card.name))
     calibration = f"{card.name}/calibration"  # whatever the seed: one quantized model for all runs
     return quantize.prepared(
         path,

@@ -125,8 +125,10 @@ class Case:
         """Digest of what is measured, and by which rules."""
         card = asdict(self.card)
         measure = asdict(self.measure)
-        for key in ("title", "published", "source", "module"):
+        for key in ("title", "published", "module"):
             del card[key]
+        if self.card.family:  # of a person's own model the source is its digest
+            del card["source"]
         for key in ("timeout_s", "idle_s"):  # safety limits, not part of what is measured
             del measure[key]
         measure["allow_fallback"] = self.allow_fallback

@@ -94,8 +94,10 @@ def run(
     if resume is not None:
         _resume(resume, wait, json)
         return
-    chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
     cards = _own_models(onnx, shape)
+    if cards and not precision:
+        precision = [cards[0].precisions[0]]  # the one it was saved in
+    chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
     targets = _targets(target, common.find(adapter, trust_adapter, target))
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if dry_run:
