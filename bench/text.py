@@ -89,10 +89,15 @@ def _chinese(text: str, depth: int) -> str:
     whole, templates = _catalogue()
     if text in whole:
         return whole[text]
-    if depth:
-        for template in templates:
-            if (parts := template.match(text)) is not None:
-                return fill(template.chinese, [_chinese(part, depth - 1) for part in parts])
+    if not depth:
+        return text
+    # An adapter's remedy, put behind a reason whose last gap would take it in.
+    reason, _, remedy = text.rpartition("; ")
+    if remedy in whole:
+        return f"{_chinese(reason, depth - 1)}；{whole[remedy]}"
+    for template in templates:
+        if (parts := template.match(text)) is not None:
+            return fill(template.chinese, [_chinese(part, depth - 1) for part in parts])
     return text
 
 

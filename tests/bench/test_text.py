@@ -109,6 +109,13 @@ def test_messages_within_messages(zh: Callable[[dict[str, str]], None]) -> None:
     assert tr("npu:0 failed: no driver for npu") == "npu:0 失败：没有 npu 的驱动"
 
 
+def test_a_remedy_put_behind_a_reason(zh: Callable[[dict[str, str]], None]) -> None:
+    zh({"no driver for {}": "没有 {} 的驱动", "install it": "请安装"})
+    assert tr("no driver for npu; install it") == "没有 npu 的驱动；请安装"
+    assert tr("foreign words; install it") == "foreign words；请安装"
+    assert tr("foreign words; and more") == "foreign words; and more"
+
+
 def test_english_costs_nothing() -> None:
     code = (
         "import sys, time; a = time.perf_counter_ns(); from bench.text import tr; "
@@ -183,7 +190,7 @@ def test_entries_are_well_formed(english: str) -> None:
     gaps = len(split(english)) - 1
     assert sorted(set(_numbers(chinese))) == list(range(gaps)), "a gap is lost or invented"
     assert any("".join(split(english)).strip()), "a template must hold some text"
-    assert re.search(r"[\u4e00-\u9fff]", chinese), "not Chinese"
+    assert re.search(r"[\u4e00-\u9fff\uff00-\uffef]", chinese), "not Chinese"
     assert chinese == chinese.strip() or english != english.strip()
 
 
