@@ -130,10 +130,13 @@ def geometric_mean(values: Sequence[float], confidence: float = CONFIDENCE) -> E
         raise ValueError("the geometric mean needs positive finite values")
     logs = np.log(np.asarray(values, dtype=np.float64))
     centre = float(logs.mean())
+    # rounding must not carry it past its own values: equal ones have exactly themselves as mean
+    value = min(max(math.exp(centre), min(values)), max(values))
     n = len(values)
     if n < 3:
-        return Estimate(math.exp(centre), None, None, n)
+        return Estimate(value, None, None, n)
     from scipy.special import stdtrit  # 0.2 s to import, needed only where trials are judged
 
     margin = float(stdtrit(n - 1, 0.5 + confidence / 2)) * float(logs.std(ddof=1)) / math.sqrt(n)
-    return Estimate(math.exp(centre), math.exp(centre - margin), math.exp(centre + margin), n)
+    low, high = math.exp(centre - margin), math.exp(centre + margin)
+    return Estimate(value, min(low, value), max(high, value), n)

@@ -147,6 +147,14 @@ def test_geometric_mean_has_the_t_interval_of_the_logarithms() -> None:
     assert found.n == 5
 
 
+@pytest.mark.parametrize("n", [1, 2, 3, 7])
+@pytest.mark.parametrize("value", [10.0, 1234567.0, 0.1, 3e-9])
+def test_the_mean_of_equal_values_is_exactly_that_value(value: float, n: int) -> None:
+    found = stats.geometric_mean([value] * n)
+    assert found.value == value
+    assert found.low is None or found.low <= value <= (found.high or 0)
+
+
 def test_two_trials_say_nothing_of_the_spread() -> None:
     found = stats.geometric_mean([4.0, 9.0])
     assert found == Estimate(pytest.approx(6.0), None, None, 2)
