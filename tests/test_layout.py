@@ -29,10 +29,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("partition", "registry", "scaffold", "sensor", "suite", "trust"),
     ),
     "inside a trial": (
-        *("clock", "energy", "fidelity", "integrate", "onnx_export", "overhead", "quantize"),
-        *("scenarios", "sensors", "weights"),
+        *("clock", "energy", "fidelity", "integrate", "onnx_batch", "onnx_export", "onnx_flops"),
+        *("onnx_read", "onnx_shapes", "overhead", "quantize", "scenarios", "sensors", "weights"),
     ),
-    "child processes": ("child", "prepare", "probe", "worker"),
+    "child processes": ("child", "onnx_model", "prepare", "probe", "worker"),
     "the parent": ("discover", "runner"),
     "judgement": (),
     "reports": ("report",),
@@ -40,7 +40,10 @@ FLOORS: dict[str, tuple[str, ...]] = {
 }
 """Floor -> its modules and packages, from below. Every module of `bench` stands in it once."""
 
-IN_CHILDREN_ONLY = {"child", "onnx_export", "prepare", "probe", "quantize", "weights", "worker"}
+IN_CHILDREN_ONLY = {
+    *("onnx_batch", "onnx_export", "onnx_flops", "onnx_model", "onnx_read", "prepare", "probe"),
+    *("quantize", "weights", "worker"),
+}
 """May import a framework; what the parent takes from them must not need one."""
 
 FRAMEWORKS = {"torch", "onnxruntime", "onnx"}
