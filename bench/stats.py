@@ -15,6 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 CONFIDENCE = 0.95
+LEAST_STEADY = 8
+"""Samples that tell a level series from a falling one: in six, a plain slope looks like spread."""
 SUPPORT_CONFIDENCE = 0.99
 """A percentile is reported only when n samples bound it from above with this confidence."""
 
@@ -106,10 +108,10 @@ def is_steady(samples: Samples, tolerance: float = 0.01, z: float = 2.58) -> boo
 
     Their difference must be under `tolerance` of the median, or under z standard errors of a
     difference of medians (1.2533 x scale / sqrt(n) each, scale = 1.4826 x MAD), which lets a
-    noisy but level series pass and a falling one not. Needs at least 6 samples.
+    noisy but level series pass and a falling one not. False for fewer than LEAST_STEADY samples.
     """
     n = len(samples)
-    if n < 6:
+    if n < LEAST_STEADY:
         return False
     half = n // 2
     values = np.asarray(samples, dtype=np.float64)

@@ -77,7 +77,7 @@ def warm_up(take: Take, limit_s: float, now: Now) -> tuple[list[int], bool]:
     start = now()
     while True:
         samples += take(len(samples), _chunk(samples, limit_s))
-        recent = np.asarray(samples[-max(6, len(samples) // 2) :])
+        recent = np.asarray(samples[-max(stats.LEAST_STEADY, len(samples) // 2) :])
         if stats.is_steady(recent):
             return samples, True
         if now() - start >= limit_s * 1e9 or len(samples) >= MAX_SAMPLES:

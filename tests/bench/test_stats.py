@@ -131,9 +131,16 @@ def test_an_outlier_does_not_hide_steadiness() -> None:
     assert stats.is_steady(samples)
 
 
-def test_steadiness_needs_six_samples() -> None:
-    assert not stats.is_steady(np.full(5, 1000))
-    assert stats.is_steady(np.full(6, 1000))
+def test_steadiness_needs_eight_samples() -> None:
+    assert not stats.is_steady(np.full(7, 1000))
+    assert stats.is_steady(np.full(8, 1000))
+
+
+@pytest.mark.parametrize("n", [8, 9, 10, 11, 20, 21, 50])
+def test_a_slope_without_noise_is_never_steady(n: int) -> None:
+    assert not stats.is_steady(np.linspace(2, 1, n))
+    assert not stats.is_steady(np.linspace(1, 2, n))
+    assert not stats.is_steady(np.exp(-np.arange(n) / n))
 
 
 def test_geometric_mean_has_the_t_interval_of_the_logarithms() -> None:

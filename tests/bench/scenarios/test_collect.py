@@ -1,0 +1,148 @@
+"""Warming up and stopping, with a clock moved by hand."""
+
+from __future__ import annotations
+
+import math
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+from bench import clock
+from bench.scenarios import collect
+from bench.scenarios.collect import Load, Observed, keep_busy, warm_up
+from bench.stats import Estimate
+
+from .loads import MS, fake, load
+
+
+def observe(one: Load, budget_s: float = 1.0, least: int | None = None) -> Observed:
+    def take(first: int, count: int) -> list[int]:
+        return clock.latencies(one.session, one.slots, first, count, one.now)
+
+    return collect.collect(take, one, budget_s, one.items_per_run, least)
+
+
+def wide(number: int) -> float:
+    """So noisy that no interval is ever narrow."""
+    return MS * float(np.random.default_rng(number).uniform(1, 5))
+
+
+def test_level_samples_are_soon_warm() -> None:
+    seen = observe(load())
+    assert seen.steady and 8 <= seen.warmup <= 60
+    assert seen.stopped_by == "confidence"
+
+
+def test_the_warm_up_is_kept_and_marked() -> None:
+    def cold(number: int) -> float:
+        return MS * (1 + 3 * math.exp(-number / 20))
+
+    one = load(cold, confidence_width=0.01)
+    seen = observe(one)
+    assert seen.steady
+    assert len(seen.samples) == fake(one).runs  # none is left out
+    assert seen.samples[0] == 4 * MS
+    assert seen.warmup > 40
+    assert max(seen.samples[seen.warmup :]) < 1.1 * MS
+
+
+def test_samples_that_never_level_are_measured_all_the_same() -> None:
+    one = load(lambda number: MS * (1 + number / 100), warmup_s=0.5)
+    seen = observe(one)
+    assert not seen.steady
+    assert 0.5e9 <= sum(seen.samples[: seen.warmup]) < 0.6e9
+    assert len(seen.samples) > seen.warmup
+
+
+def test_without_warm_up_time_at_least_one_sample_is_warm_up() -> None:
+    samples, steady = warm_up(lambda first, count: [MS] * count, 0.0, lambda: 5)
+    assert (samples, steady) == ([MS], False)
+
+
+def test_work_that_takes_no_time_ends_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "MAX_SAMPLES", 300)
+    samples, steady = warm_up(lambda first, count: [*range(first, first + count)], 1.0, lambda: 5)
+    assert not steady and 300 <= len(samples) <= 300 + 20_000
+    assert observe(load(lambda number: 0)).stopped_by == "samples"
+
+
+def test_it_stops_when_the_interval_is_narrow() -> None:
+    seen = observe(load(lambda number: MS + number % 10, least_s=0.0, least_samples=20))
+    measured = len(seen.samples) - seen.warmup
+    assert seen.stopped_by == "confidence"
+    assert 20 <= measured < 200
+
+
+def test_it_does_not_stop_before_the_least_time() -> None:
+    seen = observe(load(least_s=0.4))
+    assert seen.stopped_by == "confidence"
+    assert 0.4e9 <= seen.end_ns - seen.start_ns <= 0.6e9
+
+
+def test_it_does_not_stop_before_the_least_samples() -> None:
+    seen = observe(load(least_s=0.0, least_samples=500))
+    assert seen.stopped_by == "confidence"
+    assert len(seen.samples) - seen.warmup >= 500
+
+
+def test_it_stops_when_the_budget_is_spent() -> None:
+    seen = observe(load(wide), budget_s=2.0)
+    assert seen.stopped_by == "budget"
+    assert 2.0e9 <= seen.end_ns - seen.start_ns <= 2.3e9
+
+
+def test_a_budget_below_the_least_time_is_enough() -> None:
+    seen = observe(load(least_s=5.0), budget_s=1.0)
+    assert seen.stopped_by == "confidence"
+    assert seen.end_ns - seen.start_ns <= 1.2e9
+
+
+def test_one_slow_sample_may_use_up_the_budget() -> None:
+    seen = observe(load(lambda number: 20e9, warmup_s=0.0))
+    assert (len(seen.samples), seen.warmup, seen.stopped_by) == (2, 1, "budget")
+
+
+def test_it_stops_at_a_number_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect, "MAX_SAMPLES", 700)
+    seen = observe(load(wide), budget_s=10.0)
+    assert seen.stopped_by == "samples"
+    assert 700 <= len(seen.samples) - seen.warmup < 1000
+
+
+def test_the_stamps_enclose_the_measured_samples_alone() -> None:
+    seen = observe(load(wide))
+    assert seen.end_ns - seen.start_ns == sum(seen.samples[seen.warmup :])
+
+
+def test_slots_rotate_on_through_warm_up_and_measuring() -> None:
+    one = load()
+    observe(one)
+    slots = [int(call[-1]) for call in fake(one).calls if call.startswith("run")]
+    assert all(b == (a + 1) % 4 for a, b in pairwise(slots))
+
+
+def test_the_estimate_is_reported_on_the_way() -> None:
+    told: list[Estimate] = []
+    observe(load(wide, report=told.append))
+    assert len(told) > 3
+    assert all(a.n < b.n for a, b in pairwise(told))
+    assert all(one.low is not None for one in told)
+
+
+def test_a_noisy_warm_up_does_not_count_for_the_estimate() -> None:
+    told: list[Estimate] = []
+    one = load(lambda number: MS * (50 if number < 5 else 1), report=told.append)
+    observe(one)
+    assert {estimate.value for estimate in told} == {MS}
+
+
+def test_a_steady_load_for_energy_lasts_as_long_as_asked() -> None:
+    one = load()
+
+    def take(first: int, count: int) -> list[int]:
+        return clock.latencies(one.session, one.slots, first, count, one.now)
+
+    start, end, taken = keep_busy(take, 6.0, one, MS)
+    assert 6.0e9 <= end - start <= 6.3e9
+    assert taken == fake(one).runs == (end - start) / MS
