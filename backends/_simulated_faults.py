@@ -14,7 +14,7 @@ import numpy as np
 from bench.backend import Placement
 from bench.model import Arrays
 
-from ._simulated_session import PEAK_FLOPS, SimulatedSession
+from ._simulated_session import PEAK_FLOPS, SimulatedSession, Staged
 from ._simulated_settings import STOPS, Settings
 
 _BLOCK_MIB = 16
@@ -91,7 +91,7 @@ class EarlySync(SimulatedSession):
 class Caching(SimulatedSession):
     def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
-        self._kept: dict[int, Arrays] = {}
+        self._kept: dict[int, Staged] = {}
 
     def run(self, slot: int) -> None:
         super().run(slot)
@@ -111,7 +111,7 @@ class Constant(SimulatedSession):
 class StaleFetch(SimulatedSession):
     def __init__(self, *settings: Any) -> None:
         super().__init__(*settings)
-        self._newest: Arrays | None = None
+        self._newest: Staged | None = None
 
     def run(self, slot: int) -> None:
         before = self._newest

@@ -50,8 +50,8 @@ class Settings:
     latency_us: float | None = None
     """Device time of a run, whatever the batch."""
     item_us: float | None = None
-    """Device time of each item. With neither given, a run takes 100 us and its operations at half
-    of the device's limit; with one given, the other is 0."""
+    """Device time of each item. With neither given, a run takes 100 us, 20 us an item, and its
+    operations at half of the device's limit; with one given, the other is 0."""
     jitter: float = 0.0
     """Standard deviation of the device time, as a share of it."""
     seed: int = 0

@@ -134,7 +134,7 @@ def test_run_returns_before_the_work_is_done() -> None:
 
 def test_without_times_the_operations_decide() -> None:
     session, now = load()
-    assert clock.queued(session, 1, 1, now) == 100_000 + 2 * 20_000
+    assert clock.queued(session, 1, 1, now) == 100_000 + 2 * (20_000 + 20_000)
 
 
 def test_first_runs_are_slower() -> None:
