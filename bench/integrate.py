@@ -88,11 +88,11 @@ def _counter(
     period_s = update_period_s(channel)
     # A counter that advances every period is half a period old on average.
     t = [x - period_s / 2 for x in t]
-    first, last = bisect_right(t, 0.0) - 1, bisect_left(t, length_s)
-    # A sampler that stopped with the load leaves less than a reading to extrapolate.
-    missing_s = max(length_s - t[-1], 0.0) if t else length_s
-    last = min(last, len(t) - 1)
-    if first < 0 or last <= first or missing_s > period_s:
+    # A sampler that starts or stops with the load leaves a reading at an end to extrapolate.
+    missing_s = (max(t[0], 0.0), max(length_s - t[-1], 0.0)) if len(t) > 1 else (length_s, 0.0)
+    first = max(bisect_right(t, 0.0) - 1, 0)
+    last = min(bisect_left(t, length_s), len(t) - 1)
+    if last <= first or max(missing_s) > max(period_s, _spacing_s(t)):
         return Integral(None, doubt=_uncovered(record, t, length_s))
     t, e = t[first : last + 1], e[first : last + 1]
     if any(b < a for a, b in pairwise(e)):
@@ -109,7 +109,7 @@ def _counter(
     # At each edge it may be half a period older or younger than that.
     near_s = 5 * period_s
     edges_w = _rate(t, e, 0.0, near_s), _rate(t, e, length_s - near_s, length_s)
-    stale_j = sum(edges_w) * period_s / 2 + edges_w[1] * missing_s
+    stale_j = sum(w * (period_s / 2 + x) for w, x in zip(edges_w, missing_s, strict=True))
     # Between two readings the counter may rise anywhere; a quarter of the rise is the worst
     # case when power steps once.
     between_j = (first_j + last_j) / 4
@@ -181,7 +181,8 @@ def _power(
     uncertainty_j = edges_j + looks_j + steps_j
     doubt = None
     limit_w = _absurd_w(record, channel)
-    gap_s = max(t1 - t0 for t0, t1 in pairwise(ts))
+    around = t[max(bisect_right(t, 0.0) - 1, 0) : bisect_left(t, length_s) + 1]
+    gap_s = max(t1 - t0 for t0, t1 in pairwise(around))
     if peak_w > limit_w:
         doubt = f"the sensor gave {peak_w:g} W, which the device cannot draw"
     elif gap_s > MAX_GAP_UPDATES * spacing_s:

@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
 
 
 def _number(path: Path) -> int:
-    return int(path.read_text())
+    return int(path.read_bytes())
 
 
 SENSOR = Hwmon

@@ -107,7 +107,7 @@ class Rapl(Sensor):
 
 
 def _number(path: Path) -> int:
-    return int(path.read_text())
+    return int(path.read_bytes())
 
 
 SENSOR = Rapl

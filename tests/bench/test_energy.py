@@ -206,6 +206,15 @@ def test_a_sensor_that_covers_part_of_the_window(name, first, last):
     assert "covers only" in (got.reason or "") and "of 60.0 s" in (got.reason or "")
 
 
+@pytest.mark.parametrize("name", SENSORS)
+def test_a_sampler_that_starts_and_stops_with_the_load(name):
+    record = SENSORS[name](LOAD, UNTIL, rng(name))
+    inside = [s for s in record.samples if 20 * SECOND < s.stamp_ns < 60.12 * SECOND]
+    got = measure(replace(record, samples=tuple(inside)), 20, 60)
+    assert got.valid, got.reason
+    assert got.gross_j == pytest.approx(350 * 40, rel=0.01)
+
+
 def test_a_sensor_that_vanished_gives_its_own_reason():
     record = averaged(LOAD, 40, rng())
     gone = replace(record, healthy=False, failure="NVML could not read cuda:0: GPU is lost")
