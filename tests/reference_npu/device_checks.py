@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import refnpu_torch
@@ -236,3 +237,19 @@ def test_events_time_the_queue() -> None:
     last.synchronize()
     host_ms = (time.perf_counter() - start) * 1e3
     assert 0.5 * host_ms < first.elapsed_time(last) <= host_ms
+
+
+def test_threads_may_share_the_devices() -> None:
+    matrix = torch.randn(128, 128) / 12
+
+    def work(index: int) -> Tensor:
+        with torch.inference_mode():
+            x = on_device = matrix.to(f"refnpu:{index % 2}")
+            for _ in range(200):
+                x = x @ on_device
+                x = x / x.norm()
+            return x.cpu()
+
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(work, range(4)))
+    assert all(torch.equal(result, results[0]) for result in results)

@@ -23,6 +23,7 @@ class Queue {
  public:
   using Ticket = uint64_t;
 
+  Queue();
   // Returns before the work is done. Blocks only while the queue is full.
   Ticket submit(std::function<void()> work);
   // Returns when that work and all before it is done; throws what any of it threw.
@@ -32,8 +33,7 @@ class Queue {
 
  private:
   struct State;
-  void start();
-  std::shared_ptr<State> state_;
+  const std::shared_ptr<State> state_;
 };
 
 Queue& queue(c10::DeviceIndex index);

@@ -113,12 +113,26 @@ struct Hooks final : at::PrivateUse1HooksInterface {
 
 C10_REGISTER_GUARD_IMPL(PrivateUse1, Guard);
 
+PyObject* drain(PyObject*, PyObject*) {
+  try {
+    for (c10::DeviceIndex i = 0; i < kDevices; ++i) queue(i).wait(queue(i).last());
+  } catch (const std::exception& error) {
+    PyErr_SetString(PyExc_RuntimeError, error.what());
+    return nullptr;
+  }
+  Py_RETURN_NONE;
+}
+
+PyMethodDef functions[] = {
+    {"drain", drain, METH_NOARGS, "Wait until every queue is empty, in the dishonest mode too."},
+    {nullptr, nullptr, 0, nullptr}};
+
 }  // namespace
 }  // namespace refnpu
 
 PyMODINIT_FUNC PyInit__C() {
   c10::SetAllocator(refnpu::kType, &refnpu::allocator());
   at::RegisterPrivateUse1HooksInterface(new refnpu::Hooks);
-  static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_C"};
+  static PyModuleDef definition = {PyModuleDef_HEAD_INIT, "_C", nullptr, -1, refnpu::functions};
   return PyModule_Create(&definition);
 }

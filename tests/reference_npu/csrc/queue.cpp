@@ -79,17 +79,12 @@ struct Queue::State {
   }
 };
 
-void Queue::start() {
-  static std::mutex starting;
-  std::lock_guard<std::mutex> lock(starting);
-  if (state_) return;
-  state_ = std::make_shared<State>();
+Queue::Queue() : state_(std::make_shared<State>()) {
   // Detached, and its state is never destroyed while it runs: the process may exit at any time.
   std::thread([state = state_] { state->work(); }).detach();
 }
 
 Queue::Ticket Queue::submit(std::function<void()> work) {
-  start();
   WithoutGil no_gil;
   std::unique_lock<std::mutex> lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->waiting.size() < kDepth; });
@@ -99,7 +94,6 @@ Queue::Ticket Queue::submit(std::function<void()> work) {
 }
 
 void Queue::wait(Ticket ticket) {
-  if (!state_) return;
   WithoutGil no_gil;
   std::unique_lock<std::mutex> lock(state_->mutex);
   state_->changed.wait(lock, [&] { return state_->finished >= ticket; });
@@ -109,13 +103,11 @@ void Queue::wait(Ticket ticket) {
 }
 
 Queue::Ticket Queue::last() const {
-  if (!state_) return 0;
   std::lock_guard<std::mutex> lock(state_->mutex);
   return state_->submitted;
 }
 
 bool Queue::done(Ticket ticket) const {
-  if (!state_) return true;
   std::lock_guard<std::mutex> lock(state_->mutex);
   return state_->finished >= ticket;
 }

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import torch
 
-from refnpu_torch import _C  # noqa: F401  (registers guard, hooks, allocator and operators)
+from refnpu_torch import _C  # registers guard, hooks, allocator and operators
 
 __version__ = "1.0"
 
@@ -73,8 +73,5 @@ def manual_seed_all(seed: int) -> None:
     """Nothing to seed: random numbers are drawn by CPU kernels from the CPU's generator."""
 
 
-@atexit.register
-def _drain() -> None:
-    """Let the queues run empty before the interpreter and its libraries are torn down."""
-    for index in range(device_count()):
-        torch.empty(1, device=f"refnpu:{index}").cpu()
+# The queues' threads must be idle before the interpreter and its libraries are torn down.
+atexit.register(_C.drain)
