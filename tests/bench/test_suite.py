@@ -1,0 +1,264 @@
+"""Suites: read strictly, made into cases whose ids and versions say exactly what they measure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import registry, suite
+from bench.errors import HetbenchError, RefusedInput, UsageError
+from bench.suite import Case, Measure, Suite, cases, override
+
+GOOD = """\
+name = "mine"
+version = 1
+title = "mine"
+title_zh = "我的"
+trials = 2
+
+[measure]
+budget_s = 2
+
+[[cases]]
+models = ["resnet8", "ds-cnn"]
+scenarios = ["single-stream", "offline"]
+
+[[cases]]
+models = ["resnet8"]
+precisions = ["int8"]
+scenarios = ["single-stream"]
+backends = ["onnxruntime"]
+"""
+TARGETS = ("torch@cpu:0", "onnxruntime+OpenVINO@cpu:0")
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes GOOD with some text replaced."""
+
+    def put(old: str = "", new: str = "") -> Path:
+        assert old in GOOD
+        path = tmp_path / "mine.toml"
+        path.write_text(GOOD.replace(old, new, 1) if old else GOOD, "utf-8")
+        return path
+
+    return put
+
+
+@pytest.fixture
+def mine(write: Write) -> Suite:
+    return suite.load(str(write()))
+
+
+@pytest.mark.parametrize("name", ["smoke", "quick", "lightweight", "large"])
+def test_the_shipped_suites_are_valid(name: str) -> None:
+    loaded = suite.load(name)
+    assert loaded.name == name and loaded.title and loaded.title_zh
+    assert cases(loaded, TARGETS)
+
+
+def test_a_suite_is_the_product_of_its_lists(mine: Suite) -> None:
+    assert [case.id for case in cases(mine, TARGETS)] == [
+        "resnet8/fp32/b1/single-stream/torch@cpu:0",
+        "resnet8/fp32/b1/single-stream/onnxruntime+OpenVINO@cpu:0",
+        "resnet8/fp32/auto/offline/torch@cpu:0",
+        "resnet8/fp32/auto/offline/onnxruntime+OpenVINO@cpu:0",
+        "ds-cnn/fp32/b1/single-stream/torch@cpu:0",
+        "ds-cnn/fp32/b1/single-stream/onnxruntime+OpenVINO@cpu:0",
+        "ds-cnn/fp32/auto/offline/torch@cpu:0",
+        "ds-cnn/fp32/auto/offline/onnxruntime+OpenVINO@cpu:0",
+        "resnet8/int8/b1/single-stream/onnxruntime+OpenVINO@cpu:0",
+    ]
+    assert mine.measure.budget_s == 2.0 and mine.trials == 2
+
+
+def test_a_case_named_twice_is_measured_once(write: Write) -> None:
+    twice = suite.load(str(write('models = ["resnet8"]', 'models = ["resnet8", "resnet8"]')))
+    found = [case.id for case in cases(twice, TARGETS)]
+    assert len(found) == len(set(found)) == 9
+
+
+def test_ids_and_versions_do_not_depend_on_order(write: Write, mine: Suite) -> None:
+    other = suite.load(
+        str(
+            write(
+                '["resnet8", "ds-cnn"]\nscenarios = ["single-stream", "offline"]',
+                '["ds-cnn", "resnet8"]\nscenarios = ["offline", "single-stream"]',
+            )
+        )
+    )
+    found = {case.id: case.version for case in cases(mine, TARGETS)}
+    assert {case.id: case.version for case in cases(other, TARGETS[::-1])} == found
+
+
+def test_the_version_is_the_same_on_every_target(mine: Suite) -> None:
+    versions = {case.target: case.version for case in cases(mine, TARGETS)[:2]}
+    assert len(versions) == 2 and len(set(versions.values())) == 1
+
+
+def case_of(loaded: Suite) -> Case:
+    return cases(loaded, TARGETS[:1])[0]
+
+
+def with_card(case: Case, **changes: Any) -> Case:
+    return dataclasses.replace(case, card=dataclasses.replace(case.card, **changes))
+
+
+def with_measure(case: Case, **changes: Any) -> Case:
+    return dataclasses.replace(case, measure=dataclasses.replace(case.measure, **changes))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda case: with_card(case, title="Another title"),
+        lambda case: with_card(case, published="as someone else counts"),
+        lambda case: with_card(case, source="another page"),
+        lambda case: with_card(case, module="bench.plugins.models.elsewhere"),
+        lambda case: with_measure(case, timeout_s=7.0),
+        lambda case: with_measure(case, idle_s=7.0),
+    ],
+    ids=["title", "published", "source", "module", "timeout", "idle"],
+)
+def test_the_version_stays_where_nothing_measured_changes(
+    mine: Suite, change: Callable[[Case], Case]
+) -> None:
+    assert change(case_of(mine)).version == case_of(mine).version
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda case: with_card(case, parameters=1),
+        lambda case: with_card(case, inputs=()),
+        lambda case: with_card(case, tolerance={}),
+        lambda case: with_measure(case, budget_s=7.0),
+        lambda case: with_measure(case, warmup_s=7.0),
+        lambda case: with_measure(case, confidence_width=0.5),
+        lambda case: with_measure(case, slots=7),
+        lambda case: dataclasses.replace(case, precision="bf16"),
+        lambda case: dataclasses.replace(case, scenario="offline"),
+        lambda case: dataclasses.replace(case, batch=2),
+        lambda case: dataclasses.replace(case, allow_fallback=0.1),
+    ],
+    ids=[
+        *("parameters", "inputs", "tolerance", "budget", "warm-up", "width", "slots"),
+        *("precision", "scenario", "batch", "fallback"),
+    ],
+)
+def test_the_version_changes_with_what_is_measured(
+    mine: Suite, change: Callable[[Case], Case]
+) -> None:
+    assert change(case_of(mine)).version != case_of(mine).version
+
+
+def test_the_version_changes_with_the_rules(mine: Suite, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = case_of(mine).version
+    monkeypatch.setattr(suite, "MEASURE_RULES", suite.MEASURE_RULES + 1)
+    assert case_of(mine).version != before
+
+
+def test_the_digest_is_of_the_content_not_of_the_file(write: Write, mine: Suite) -> None:
+    same = suite.load(str(write("trials = 2", "# a comment\ntrials   =   2")))
+    assert same.digest == mine.digest
+    assert suite.load(str(write("trials = 2", "trials = 3"))).digest != mine.digest
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "said"),
+    [
+        ("trials", "trails", 5, "trails: unknown key; did you mean 'trials'?"),
+        ("budget_s = 2", 'budget_s = "2"', 8, "measure.budget_s: '2' is not of type float"),
+        ("budget_s", "budget", 8, "measure.budget: unknown key; did you mean 'budget_s'?"),
+        ("budget_s = 2", "budget_s = 0", 7, "measure: budget_s must be above 0"),
+        ("budget_s = 2", "budget_s = nan", 7, "measure: budget_s must be above 0"),
+        ("budget_s = 2", "warmup_s = inf", 7, "measure: warmup_s must be from 0 to a day"),
+        ("budget_s = 2", "idle_s = -1.0", 7, "measure: idle_s must be from 0 to a day"),
+        ("budget_s = 2", "confidence_width = 2.0", 7, "confidence_width must be above 0 and at"),
+        ("budget_s = 2", "least_samples = 0", 7, "measure: least_samples must be 1 to 1000000"),
+        ("budget_s = 2", "slots = 65", 7, "measure: slots must be 1 to 64"),
+        ('"ds-cnn"', '"ds-cmm"', 11, "cases.0.models.1: no model is called 'ds-cmm'; known and"),
+        ('["int8"]', '["int9"]', 16, "cases.1.precisions.0: 'int9' is none of fp32, tf32"),
+        ('["int8"]', '"int8"', 16, "cases.1.precisions: 'int8' is not a list"),
+        ('["int8"]', '["int8"]\nbatches = [0]', 14, "cases.1: a batch is 1 to 65536"),
+        ('["int8"]', '["int8"]\nallow_fallback = 1.0', 14, "cases.1: allow_fallback is a share"),
+        ("trials = 2", "trials = 0", 1, "(top level): trials must be 1 to 1000"),
+        ('title = "mine"\n', "", 1, "(top level): the key 'title' is missing"),
+    ],
+)
+def test_an_error_names_file_line_and_key(
+    write: Write, old: str, new: str, line: int, said: str
+) -> None:
+    path = write(old, new)
+    with pytest.raises(RefusedInput) as refused:
+        suite.load(str(path))
+    assert str(refused.value).startswith(f"{path}:{line}: ")
+    assert said in str(refused.value)
+
+
+def test_what_is_no_toml_or_not_there(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text("name = ")
+    with pytest.raises(RefusedInput, match=r"bad\.toml is not valid TOML"):
+        suite.load(str(tmp_path / "bad.toml"))
+    with pytest.raises(RefusedInput, match=r"cannot read .*none\.toml"):
+        suite.load(str(tmp_path / "none.toml"))
+
+
+def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
+    with pytest.raises(UsageError, match="no suite is called 'quik'; known and near: quick"):
+        suite.load("quik")
+
+
+def test_override_puts_its_lists_in_place(mine: Suite) -> None:
+    changed = override(mine, ["autoencoder"], ["offline"], ["bf16"], [4, 8], 5, 0.25)
+    assert [case.id for case in cases(changed, TARGETS[:1])] == [
+        "autoencoder/bf16/b4/offline/torch@cpu:0",
+        "autoencoder/bf16/b8/offline/torch@cpu:0",
+    ]
+    assert changed.trials == 5
+    measure = changed.measure
+    assert (measure.budget_s, measure.sustained_s, measure.least_s) == (0.25, 0.25, 0.25)
+
+
+def test_override_leaves_what_is_not_named(mine: Suite) -> None:
+    assert override(mine) == mine
+    assert override(mine, trials=3).cases == mine.cases
+    assert override(mine, models=["autoencoder"]).cases[1].precisions == ("int8",)
+
+
+def test_a_changed_budget_is_another_case_version(mine: Suite) -> None:
+    assert case_of(override(mine, budget_s=9)).version != case_of(mine).version
+    assert case_of(override(mine, trials=9)).version == case_of(mine).version
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"models": ["resnet9"]}, "no model is called 'resnet9'; known and near: resnet8"),
+        ({"scenarios": ["of-line"]}, "no scenario is called 'of-line'; known and near: offline"),
+        ({"precisions": ["fp23"]}, "no precision is called 'fp23'; known and near: fp32"),
+        ({"batches": [0]}, "a batch is 1 to 65536"),
+        ({"trials": 0}, "trials must be 1 to 1000"),
+        ({"trials": -1}, "trials must be 1 to 1000"),
+        ({"budget_s": 0.0}, "budget_s must be above 0"),
+        ({"budget_s": float("nan")}, "budget_s must be above 0"),
+    ],
+)
+def test_a_wrong_override_is_a_usage_error(mine: Suite, wrong: dict[str, Any], said: str) -> None:
+    with pytest.raises(HetbenchError) as error:
+        override(mine, **wrong)
+    assert isinstance(error.value, UsageError) and said in str(error.value)
+
+
+def test_own_models_take_the_place_of_the_suite_s(mine: Suite) -> None:
+    own = dataclasses.replace(registry.model("resnet8"), name="own")
+    assert {case.card.name for case in cases(mine, TARGETS, [own])} == {"own"}
+
+
+def test_the_defaults_are_within_their_own_limits() -> None:
+    assert Measure() == Measure(**dataclasses.asdict(Measure()))
