@@ -57,10 +57,10 @@ def export(card: ModelCard, module: nn.Module, path: Path) -> None:
     example = inputs.slots(card.inputs, 2, 1, f"{card.name}/export")[0]
     names = [spec.name for spec in card.inputs]
     with warnings.catch_warnings(), torch.no_grad():
-        # Of this exporter's age, and of Python numbers that are constant at a fixed shape.
-        warnings.filterwarnings(
-            "ignore", "You are using the legacy TorchScript", module="torch|bench"
-        )
+        # What the exporter says of its own age, and of Python numbers that a trace makes constant,
+        # which at the fixed shapes of a card they are.
+        warnings.filterwarnings("ignore", "You are using the legacy TorchScript")
+        warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"torch\.onnx")
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,

@@ -51,10 +51,7 @@ def read(path: Path) -> tuple[onnx.ModelProto, str]:
     digest = hashlib.sha256(data)
     for location in _load_external(model, path):
         digest.update(f"{location.name} {cache.file_digest(location)}".encode())
-    try:
-        onnx.checker.check_model(model)
-    except (onnx.checker.ValidationError, ValueError) as error:
-        raise RefusedInput(f"{path} is not a valid ONNX model: {first_line(error)}") from error
+    _check(model, path)
     return model, digest.hexdigest()
 
 
@@ -100,6 +97,20 @@ def _check_version(model: onnx.ModelProto, path: Path) -> None:
             f"{ort.__version__} does not take; export it with an older opset or install a newer "
             "onnxruntime"
         ) from error
+
+
+def _check(model: onnx.ModelProto, path: Path) -> None:
+    """Ask ONNX's own checker, which also wants shapes on inputs and outputs; runtimes do not."""
+    tensors = (value.type.tensor_type for value in (*model.graph.input, *model.graph.output))
+    shapeless = [tensor for tensor in tensors if tensor.elem_type and not tensor.HasField("shape")]
+    for tensor in shapeless:
+        tensor.shape.SetInParent()
+    try:
+        onnx.checker.check_model(model)
+    except (onnx.checker.ValidationError, ValueError) as error:
+        raise RefusedInput(f"{path} is not a valid ONNX model: {first_line(error)}") from error
+    for tensor in shapeless:
+        tensor.ClearField("shape")
 
 
 def _load_external(model: onnx.ModelProto, path: Path) -> list[Path]:
