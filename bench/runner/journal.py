@@ -52,6 +52,9 @@ class Journal:
         """Start a journal with the plan; raises HetbenchError when it cannot be written."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        try:
             journal = cls(path, FileIO(path, "xb"))
         except FileExistsError as error:
             raise RefusedInput(

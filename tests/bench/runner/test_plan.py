@@ -1,0 +1,42 @@
+"""Plans: every trial once, interleaved, the same for the same seed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timedelta, timezone
+
+from bench.runner import plan
+
+from .plans import make
+
+
+def test_every_case_has_every_trial_once() -> None:
+    made = make(trials=5)
+    assert len(made.cases) == 4
+    assert Counter(made.order) == {
+        plan.Step(case.id, index): 1 for case in made.cases for index in range(5)
+    }
+
+
+def test_cases_are_interleaved() -> None:
+    made = make(trials=5)
+    for start in range(0, 20, 4):  # each block holds each case once
+        block = made.order[start : start + 4]
+        assert {step.case_id for step in block} == {case.id for case in made.cases}
+        assert {step.index for step in block} == {start // 4}
+
+
+def test_the_seed_decides_the_order() -> None:
+    assert make(trials=9, seed=1).order == make(trials=9, seed=1).order
+    assert make(trials=9, seed=1).order != make(trials=9, seed=2).order
+    blocks = {tuple(step.case_id for step in make(trials=9).order[i : i + 4]) for i in (0, 4, 8)}
+    assert len(blocks) > 1  # shuffled anew in every round
+
+
+def test_a_plan_knows_when_it_was_made_and_on_what() -> None:
+    made, again = make(), make()
+    assert made.run_id != again.run_id
+    age = datetime.now(timezone.utc) - datetime.fromisoformat(made.started_at)
+    assert timedelta(0) <= age < timedelta(minutes=1)
+    assert made.target(made.cases[0]).target == made.cases[0].target
+    assert str(made.order[0]) == f"{made.order[0].case_id}#0"

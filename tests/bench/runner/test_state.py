@@ -1,0 +1,117 @@
+"""What is known of a run: built up trial by trial, and again from the journal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from bench.errors import RefusedInput
+from bench.results import BatchPoint
+from bench.runner.plan import Plan, Step
+from bench.runner.state import choose, fresh, remaining, restore
+
+from ..examples import trial
+from .plans import make
+
+
+@pytest.fixture
+def plan() -> Plan:
+    return make(trials=3)
+
+
+def entry(step: Step, **fields: Any) -> dict[str, Any]:
+    return {"case": step.case_id, "trial": trial(step.index, **fields).model_dump(mode="json")}
+
+
+def test_at_first_everything_remains_in_the_planned_order(plan: Plan) -> None:
+    states = fresh(plan)
+    assert remaining(plan, states) == list(plan.order)
+    batches = {case.scenario: states[case.id].batch for case in plan.cases}
+    assert batches == {"single-stream": 1, "offline": None}
+
+
+def test_what_is_journalled_need_not_run_again(plan: Plan) -> None:
+    states = restore(plan, [entry(step) for step in plan.order[:5]])
+    assert remaining(plan, states) == list(plan.order[5:])
+    done = states[plan.order[0].case_id].trials[plan.order[0].index]
+    assert done == trial(plan.order[0].index)
+
+
+def test_restoring_gives_the_state_that_was_built_up(plan: Plan) -> None:
+    built = fresh(plan)
+    built[plan.order[0].case_id].add(trial(plan.order[0].index))
+    assert restore(plan, [entry(plan.order[0])]) == built
+
+
+@pytest.mark.parametrize("status", ["unsupported", "timeout"])
+def test_a_case_that_cannot_run_or_hangs_is_not_tried_again(plan: Plan, status: str) -> None:
+    step = plan.order[0]
+    states = restore(plan, [entry(step, status=status, reason="why")])
+    assert states[step.case_id].settled == (status, "why")
+    assert all(left.case_id != step.case_id for left in remaining(plan, states))
+
+
+@pytest.mark.parametrize("status", ["failed", "crashed", "out-of-memory", "invalid"])
+def test_other_ends_leave_the_other_trials_their_chance(plan: Plan, status: str) -> None:
+    states = restore(plan, [entry(plan.order[0], status=status, reason="why")])
+    assert remaining(plan, states) == list(plan.order[1:])
+
+
+def point(batch: int, rate: float | None) -> BatchPoint:
+    return BatchPoint(batch=batch, items_per_s=rate, reason=None if rate else "no memory")
+
+
+@pytest.mark.parametrize(
+    ("points", "chosen"),
+    [
+        ([], None),
+        ([(1, None)], None),
+        ([(1, 100)], 1),
+        ([(1, 100), (2, 190), (4, 200), (8, 201), (16, None)], 4),
+        ([(1, 100), (2, 102.9), (4, 99)], 1),
+        ([(1, 100), (2, 104), (4, 99)], 2),
+        ([(1, 100), (2, 50), (4, 1000)], 4),
+    ],
+)
+def test_the_smallest_batch_that_is_nearly_the_best(
+    points: list[tuple[int, float | None]], chosen: int | None
+) -> None:
+    assert choose(point(batch, rate) for batch, rate in points) == chosen
+
+
+def test_a_searched_batch_is_restored(plan: Plan) -> None:
+    case = next(case for case in plan.cases if case.batch is None)
+    points = [point(1, 100), point(2, 190), point(4, None)]
+    found = {"case": case.id, "search": [one.model_dump(mode="json") for one in points]}
+    restored = restore(plan, [found])[case.id]
+    assert (restored.batch, restored.points) == (2, points)
+
+
+def test_the_first_batch_is_searched_again_where_none_ran(plan: Plan) -> None:
+    case = next(case for case in plan.cases if case.batch is None)
+    found = {"case": case.id, "search": [point(1, None).model_dump(mode="json")]}
+    assert restore(plan, [found])[case.id].batch is None
+
+
+def of(plan: Plan, **fields: Any) -> dict[str, Any]:
+    return {**entry(plan.order[0]), **fields}
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"case": "resnet8/fp32/b1/single-stream/torch@cpu:9"}, "is not a record of this run"),
+        ({"case": None}, "is not a record of this run"),
+        ({"case": ["a"]}, "is not a record of this run"),
+        ({"trial": None}, "is not a record of this run"),
+        ({"trial": {"status": "ok"}}, "is not a record of this run"),
+        ({"search": 7}, "is not a record of this run"),
+        ({"search": [{"batch": "many"}]}, "is not a record of this run"),
+        ({"trial": trial(7).model_dump(mode="json")}, "is of a trial that was not planned"),
+    ],
+)
+def test_entries_of_another_run_are_refused(plan: Plan, fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(RefusedInput) as refused:
+        restore(plan, [entry(plan.order[1]), of(plan, **fields)])
+    assert str(refused.value) == f"line 3 of the journal {said}"

@@ -1,0 +1,205 @@
+"""Child processes for real: how they end, what comes back, and that nothing is left behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import process
+from bench.process import Event, Outcome
+
+JOBS = Path(__file__).parent / "jobs"
+
+
+@pytest.fixture(autouse=True)
+def odd_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Children also know the jobs of this test; nothing else about them is changed."""
+    monkeypatch.syspath_prepend(str(JOBS))
+    known = "from bench import child;child.JOBS['odd']='odd_jobs';"
+    boot = process._BOOT.replace("from bench.child", f"{known}from bench.child")
+    assert known in boot
+    monkeypatch.setattr(process, "_BOOT", boot)
+
+
+def run(do: str, timeout_s: float = 60, **job: Any) -> tuple[Outcome, list[Event]]:
+    events: list[Event] = []
+    outcome = process.run({"kind": "odd", "do": do, **job}, events.append, timeout_s)
+    return outcome, events
+
+
+def is_gone(pid: int, within_s: float = 10) -> bool:
+    """Whether the process ends in time; one that waits to be reaped has ended."""
+    end = time.monotonic() + within_s
+    while time.monotonic() < end:
+        try:
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        except OSError:
+            return True
+        if state in "ZX":
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_events_come_in_order_and_prints_stay_apart() -> None:
+    outcome, events = run("count")
+    assert events == [{"event": "count", "number": number} for number in range(3)]
+    assert (outcome.returncode, outcome.timed_out, outcome.signal_name) == (0, False, None)
+    assert set(outcome.printed.splitlines()) == {"printed to stdout", "printed to stderr"}
+    assert 0 < outcome.wall_s < 60 and outcome.pid != os.getpid()
+
+
+@pytest.mark.parametrize("size", [0, 65_536, 5_000_000])
+def test_an_event_of_any_size_comes_whole(size: int) -> None:
+    assert run("large", size=size)[1] == [{"event": "large", "text": "x" * size}]
+
+
+def test_what_a_library_writes_to_the_pipe_is_passed_over() -> None:
+    outcome, events = run("garbage")
+    assert events == [{"event": "real"}] and outcome.returncode == 0
+
+
+def test_an_event_of_no_bounds_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process, "MAX_EVENT_BYTES", 100_000)
+    outcome, events = run("large", size=1_000_000)
+    assert not events and outcome.returncode == -signal.SIGKILL
+
+
+def test_a_number_that_json_does_not_have_is_never_sent() -> None:
+    outcome, events = run("nan")
+    assert not events and outcome.returncode == 1
+    assert "Out of range float values are not JSON compliant" in outcome.printed
+
+
+def test_an_exit_code() -> None:
+    outcome, events = run("leave", code=7)
+    assert (outcome.returncode, outcome.signal_name) == (7, None)
+    assert events == [{"event": "before"}]
+
+
+def test_an_exception_leaves_its_traceback() -> None:
+    outcome, _ = run("fail")
+    assert outcome.returncode == 1
+    assert outcome.printed.endswith("RuntimeError: the device is on fire")
+
+
+@pytest.mark.parametrize("name", ["SIGSEGV", "SIGABRT", "SIGKILL", "SIGBUS"])
+def test_a_signal_is_named_and_half_an_event_is_none(name: str) -> None:
+    outcome, events = run("die", signal=int(signal.Signals[name]))
+    assert (outcome.signal_name, outcome.timed_out) == (name, False)
+    assert events == [{"event": "before"}]
+
+
+def test_a_signal_without_a_name() -> None:
+    assert run("die", signal=35)[0].signal_name == "signal 35"
+
+
+@pytest.mark.parametrize("do", ["hang", "hang_silently"])
+def test_a_child_that_hangs_is_ended_at_its_limit(do: str) -> None:
+    outcome, _ = run(do, timeout_s=1.5)
+    assert outcome.timed_out and outcome.returncode == -signal.SIGKILL
+    assert 1.4 < outcome.wall_s < 15
+    assert is_gone(outcome.pid)
+
+
+def test_the_parent_sleeps_while_the_child_works() -> None:
+    outcome, _ = run("hang", timeout_s=3)
+    assert outcome.parent_cpu_s < 0.3  # mostly for starting the child
+
+
+def test_a_child_of_the_child_does_not_stay() -> None:
+    outcome, events = run("leave_a_child")
+    assert outcome.returncode == 0 and outcome.wall_s < 30
+    assert is_gone(events[0]["pid"])
+
+
+def test_a_crash_is_seen_though_a_child_of_the_child_holds_the_pipe() -> None:
+    outcome, _ = run("die_with_a_child_on_the_pipe", timeout_s=50)
+    assert (outcome.signal_name, outcome.timed_out) == ("SIGABRT", False)
+    assert outcome.wall_s < 30
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
+def test_an_interruption_ends_the_child_first(error: type[BaseException]) -> None:
+    pids: list[int] = []
+
+    def interrupt(event: Event) -> None:
+        pids.append(event["pid"])
+        raise error
+
+    with pytest.raises(error):
+        process.run({"kind": "odd", "do": "hang"}, interrupt, 60)
+    assert is_gone(pids[0], within_s=1)
+
+
+def test_only_the_tail_of_what_was_printed_is_kept_and_is_plain_text() -> None:
+    printed = run("chatter")[0].printed
+    assert len(printed) <= process.TAIL_BYTES
+    assert printed.endswith("[31mred[0m \xff the end")
+    assert "start" not in printed
+
+
+def test_what_the_child_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    core = min(os.sched_getaffinity(0))
+    events: list[Event] = []
+    job = {"kind": "odd", "do": "look", "cores": [core]}
+    process.run(job, events.append, 60, {"HETBENCH_TEST": "here"})
+    assert events == [
+        {
+            "event": "seen",
+            "cores": [core],
+            "variable": "here",
+            "folder": str(tmp_path),
+            "leader": True,
+        }
+    ]
+
+
+def test_nothing_in_the_working_folder_is_imported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("json", "bench", "models", "ctypes", "signal"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the folder')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [path for path in sys.path if path])
+    outcome, events = run("count")
+    assert outcome.returncode == 0, outcome.printed
+    assert len(events) == 3
+
+
+def test_an_unknown_kind_of_job_is_an_error_of_the_child() -> None:
+    outcome = process.run({"kind": "os"}, lambda event: None, 60)
+    assert outcome.returncode == 1 and outcome.printed.endswith("KeyError: 'os'")
+
+
+def test_no_descriptor_is_left_open() -> None:
+    run("count")
+    before = os.listdir("/proc/self/fd")  # noqa: PTH208 - not a real folder
+    run("count")
+    run("die", signal=9)
+    assert len(os.listdir("/proc/self/fd")) == len(before)  # noqa: PTH208
+
+
+def test_a_killed_parent_takes_its_child_with_it() -> None:
+    script = f"""
+import sys; sys.path[:] = {sys.path!r}
+from bench import process
+process._BOOT = {process._BOOT!r}
+process.run({{"kind": "odd", "do": "hang"}}, lambda e: print(e["pid"], flush=True), 60)
+"""
+    parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert parent.stdout is not None
+    child = json.loads(parent.stdout.readline())
+    assert not is_gone(child, within_s=0.2)
+    parent.kill()
+    parent.communicate()
+    assert is_gone(child)
