@@ -1,4 +1,4 @@
-"""What all tests share: the real command line in a subprocess, with a cache and locks of its own."""
+"""What all tests share: the real command line in a subprocess, with locks of its own."""
 
 from __future__ import annotations
 

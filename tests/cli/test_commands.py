@@ -1,0 +1,64 @@
+"""The small commands."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import Cli
+
+
+def test_help(cli: Cli) -> None:
+    done = cli("--help")
+    assert done.returncode == 0
+    for word in ("devices", "models", "suites", "run", "show", "selftest", "Exit codes"):
+        assert word in done.stdout
+
+
+@pytest.mark.parametrize("words", [["--help"], ["models"], ["suites"], ["run", "--help"]])
+def test_no_framework_is_imported_for_an_answer(cli: Cli, words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        f"sys.argv = ['hetbench', *{words!r}]\n"
+        "from bench.cli import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit:\n"
+        "    pass\n"
+        "names = {'torch', 'onnxruntime', 'onnx', 'numpy', 'pydantic', 'scipy'}\n"
+        "heavy = names & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=cli.env, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_devices(cli: Cli) -> None:
+    found = cli.json("devices")
+    targets = {one["target"] for one in found["targets"]}
+    assert {"torch@cpu:0", "onnxruntime@cpu:0", "onnxruntime+OpenVINO@cpu:0"} <= targets
+    reasons = {(one["adapter"], one["backend"]): one["reason"] for one in found["unavailable"]}
+    assert "torch_npu" in reasons["ascend", "torch"]
+    assert all(reason for reason in reasons.values())
+
+
+def test_models(cli: Cli) -> None:
+    cards = {card["name"]: card for card in cli.json("models")}
+    assert cards["resnet50"]["parameters"] == 25_557_032
+    assert len(cards) >= 9
+
+
+def test_suites(cli: Cli) -> None:
+    names = {suite["name"] for suite in cli.json("suites")}
+    assert {"smoke", "quick", "lightweight", "large"} <= names
+
+
+def test_selftest(cli: Cli) -> None:
+    facts = cli.json("selftest")
+    assert facts["clock_resolution_ns"] >= 1
+    assert 0 < facts["clock_cost_ns"] < 100_000
+    assert "bare loop" in cli("selftest").stdout

@@ -1,0 +1,76 @@
+"""The main job on the real runtimes of this machine."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from bench import metrics, results_file
+from tests.conftest import Cli
+
+TARGETS = ["torch@cpu:0", "onnxruntime@cpu:0", "onnxruntime+OpenVINO@cpu:0"]
+
+
+def test_smoke_on_every_runtime(cli: Cli) -> None:
+    targets = [word for target in TARGETS for word in ("-t", target)]
+    results = cli.json("run", "smoke", *targets, "-o", "r.json")
+    assert {case["target"] for case in results["cases"]} == set(TARGETS)
+    for case in results["cases"]:
+        (trial,) = case["trials"]
+        assert case["status"] == "ok", case["reason"]
+        assert trial["fidelity"]["passed"]
+        assert trial["fidelity"]["relative_l2"] < 1e-4
+        assert trial["cold_start"]["load_ns"] > 0
+        assert trial["memory"]["host_peak_bytes"] > 50e6
+        if case["target"].startswith("onnxruntime"):
+            assert trial["placement"]["share"] == 1.0
+            wanted = "OpenVINO" if "OpenVINO" in case["target"] else "CPU"
+            assert trial["placement"]["wanted"] == f"{wanted}ExecutionProvider"
+            assert len(case["onnx_sha256"]) == 64
+    for target in results["targets"]:
+        assert target["power_reason"]
+        assert target["threads"] >= 1
+    text = json.dumps(results)
+    assert cli.env.get("USER", "no user name") not in text or cli.env["USER"] == "root"
+
+    # every derived figure can be computed again from the raw samples of the file
+    stored = results_file.read(cli.folder / "r.json")
+    for record in stored.cases:
+        for trial_record in record.trials:
+            again = metrics.derive(
+                trial_record.series,
+                record.flops_per_item,
+                record.items_per_run or 1,
+                trial_record.device_event_ns,
+            )
+            assert trial_record.metrics == again
+
+
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_low_precision(cli: Cli, precision: str) -> None:
+    target = "onnxruntime@cpu:0" if precision == "int8" else "torch@cpu:0"
+    args = ["run", "smoke", "-s", "single-stream", "-p", precision, "-t", target]
+    (case,) = cli.json(*args)["cases"]
+    assert 1e-4 < case["trials"][0]["fidelity"]["relative_l2"] < 0.2
+
+
+def test_a_precision_the_target_lacks_is_unsupported(cli: Cli) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "-p", "tf32", "-t", "torch@cpu:0"]
+    (case,) = cli.json(*args, code=3)["cases"]
+    assert case["status"] == "unsupported"
+    assert case["trials"] == []
+
+
+def test_a_partition_of_the_cpu(cli: Cli) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "-t", "onnxruntime@cpu:0[0]"]
+    results = cli.json(*args)
+    (target,) = results["targets"]
+    assert target["device"]["cores"] == [0]
+    assert target["threads"] == 1
+
+
+def test_the_parent_sleeps_while_a_trial_measures(cli: Cli) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "--budget", "4", "-t", "onnxruntime@cpu:0"]
+    (case,) = cli.json(*args)["cases"]
+    assert case["trials"][0]["parent_cpu_share"] < 0.01
