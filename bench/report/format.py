@@ -61,6 +61,6 @@ def _with_interval(metric: Metric | None, scales: tuple[tuple[float, str], ...],
 
 def _scale(value: float, scales: tuple[tuple[float, str], ...]) -> tuple[float, str]:
     for scale, prefix in scales:
-        if float(f"{abs(value):.2e}") >= scale:  # as shown: 999.9 us is 1.00 ms
+        if float(f"{abs(value) / scale:.2e}") >= 1:  # as shown: 999.9 us is 1.00 ms
             return scale, prefix
     return scales[-1]
