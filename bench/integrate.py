@@ -4,7 +4,7 @@ A counter is differenced, power is integrated by trapezoids; both are interpolat
 What may still be wrong adds up to `uncertainty_j`:
 
 - edges: a value may be an update old and is spread over the averaging window, so a change of
-  power near an edge is misplaced by that long;
+  power near an edge is misplaced by that long, and one repetition of the work may be cut;
 - looks: power between two looks of the sensor is unseen. The looks fall at random moments (the
   sampler sees to it), so the misses scatter: three standard errors from the differences of
   neighbouring samples, less where the sensor sees most of the time;
@@ -166,7 +166,11 @@ def _power(
     reach_s = late_s + blur_s + 2 * spacing_s
     edges_j = late_s * abs(ps[-1] - ps[0])
     edges_j += (late_s + blur_s) * (_range(t, p, 0.0, reach_s) + _range(t, p, length_s, reach_s))
-    edges_j += sum(held_s) * peak_w
+    # Work that repeats within the averaging window hides its ups and downs from the sensor, and the
+    # window of load may hold one repetition more or less of them than it should.
+    averaged_s = blur_s if window_s is None else window_s
+    hidden_s = averaged_s if repeat_s is None else min(repeat_s, averaged_s)
+    edges_j += sum(held_s) * peak_w + hidden_s * energy_j / length_s
     seen = min((window_s or 0.0) / spacing_s, 1.0)
     squares = sum(
         ((p1 - p0) * (t1 - t0)) ** 2 / 2
