@@ -93,10 +93,6 @@ class TorchBackend(Backend):
         if plugin.device == "cpu":
             return Availability(True, versions=versions)
         if plugin.device == "cuda":
-            if torch.version.cuda is None and torch.version.hip is None:
-                return _missing(
-                    f"torch {torch.__version__} is built without CUDA and ROCm; {self._remedy()}"
-                )
             versions |= _cuda_versions()
         try:
             names = self._names()
@@ -105,6 +101,10 @@ class TorchBackend(Backend):
         except Exception as error:  # noqa: BLE001
             return _missing(f"torch cannot list {plugin.device} devices: {_first_line(error)}")
         if not names:
+            if plugin.device == "cuda" and not (torch.version.cuda or torch.version.hip):
+                return _missing(
+                    f"torch {torch.__version__} is built without CUDA and ROCm; {self._remedy()}"
+                )
             return _missing(
                 f"torch {torch.__version__} sees no {plugin.device} device; {self._remedy()}"
             )
