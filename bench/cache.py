@@ -82,6 +82,12 @@ def prepared(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
     return final
 
 
+def drop(path: Path) -> None:
+    """Remove a prepared file, and its lock, that nobody will ask for again."""
+    for file in (path, path.with_name(f"{path.name}.lock")):
+        file.unlink(missing_ok=True)
+
+
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     # The lock file stays: removing it would let a waiter and a newcomer hold two different ones.

@@ -17,6 +17,7 @@ JOBS = {
     "search": "bench.worker",
     "probe": "bench.probe",
     "prepare": "bench.prepare",
+    "conform": "bench.conformance.session",
     "inspect": "bench.onnx_model",
 }
 """Job kind -> module whose `perform(job, emit)` does it."""

@@ -25,8 +25,8 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "numbers and records": ("metrics", "results", "results_file", "stats"),
     "contracts": (
-        *("adapter", "backend", "cpu", "device", "inputs", "listing", "model", "own_model"),
-        *("partition", "registry", "scaffold", "sensor", "suite", "trust"),
+        *("adapter", "backend", "cpu", "datasheet", "device", "inputs", "listing", "model"),
+        *("own_model", "partition", "registry", "scaffold", "sensor", "suite", "trust"),
     ),
     "inside a trial": (
         *("clock", "energy", "fidelity", "integrate", "onnx_batch", "onnx_export", "onnx_flops"),
@@ -34,7 +34,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     ),
     "child processes": ("child", "onnx_model", "prepare", "probe", "worker"),
     "the parent": ("discover", "runner"),
-    "judgement": (),
+    "judgement": ("conformance",),
     "reports": ("report",),
     "command line": ("cli",),
 }

@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bench import __version__
-from bench.cli import devices, models, run, selftest, show, suites
+from bench.cli import adapter, devices, models, run, selftest, show, suites
 from bench.errors import HetbenchError
 from bench.text import tr
 
@@ -23,7 +23,7 @@ app = typer.Typer(
         "4 refused input."
     ),
 )
-for command in (devices, models, suites, run, show, selftest):
+for command in (devices, models, suites, run, show, selftest, adapter):
     command.add_to(app)
 
 

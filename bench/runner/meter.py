@@ -126,17 +126,23 @@ def energy_metrics(telemetry: Telemetry, device_id: str) -> dict[str, Metric]:
     return {}
 
 
+def own_sensors(target: Resolved) -> tuple[SensorSpec, ...]:
+    """The sensors of the device itself; of a CPU, whichever vendor's provider runs on it."""
+    return _host_sensors() if target.device.kind == "cpu" else target.adapter.sensors
+
+
 def _specs(target: Resolved) -> list[tuple[SensorSpec, Device]]:
     """The device's own sensors, then the host's and the node's for an accelerator."""
-    host_specs = registry.adapters()["cpu"].sensors
-    if target.device.kind == "cpu":  # whichever vendor's provider runs on it
-        own = [(spec, target.device) for spec in host_specs]
-        return [*own, (NODE, replace(target.device, id="node"))]
-    own = [(spec, target.device) for spec in target.adapter.sensors]
+    own = [(spec, target.device) for spec in own_sensors(target)]
     if target.simulated:
         return own
-    host = cpu_device()
-    return [*own, *((spec, host) for spec in host_specs), (NODE, replace(host, id="node"))]
+    host = target.device if target.device.kind == "cpu" else cpu_device()
+    beside = [] if host is target.device else [(spec, host) for spec in _host_sensors()]
+    return [*own, *beside, (NODE, replace(host, id="node"))]
+
+
+def _host_sensors() -> tuple[SensorSpec, ...]:
+    return registry.adapters()["cpu"].sensors
 
 
 def _reads_power(probe: SensorProbe) -> bool:

@@ -1,0 +1,173 @@
+"""`hetbench adapter`: list, show, begin and check adapters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from bench.cli import common
+from bench.text import tr
+
+if TYPE_CHECKING:
+    from bench.adapter import Adapter
+    from bench.discover import Found, Resolved
+
+adapter = typer.Typer(
+    help=tr("List, show, begin and check what teaches hetbench a kind of device."),
+    no_args_is_help=True,
+)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the commands."""
+    app.add_typer(adapter, name="adapter")
+
+
+@adapter.command("list", help=tr("List the adapters: available, or why not."))
+def list_adapters(
+    json: bool = common.JSON,
+    adapter: list[str] = common.ADAPTER,
+    trust_adapter: bool = common.TRUST,
+) -> None:
+    """One row for each adapter and each way it names to its devices."""
+    found = common.find(adapter, trust_adapter)
+    if json:
+        common.print_json(
+            [
+                {
+                    "adapter": one.candidate.adapter.name,
+                    "vendor": one.candidate.adapter.vendor,
+                    "backend": one.candidate.backend,
+                    "options": dict(one.candidate.options),
+                    "available": one.reason is None,
+                    "reason": one.reason,
+                    "targets": [one.target(device.id) for device in one.devices],
+                }
+                for one in found
+            ]
+        )
+        return
+    common.print_table(
+        [tr("adapter"), tr("backend"), tr("available"), tr("targets, or why not")],
+        (
+            (
+                one.candidate.adapter.name,
+                "+".join([one.candidate.backend, *one.candidate.options]),
+                tr("yes") if one.reason is None else tr("no"),
+                _targets(one),
+            )
+            for one in found
+        ),
+    )
+
+
+def _targets(found: Found) -> str:
+    if found.reason is not None:
+        return tr(found.reason)
+    return ", ".join(found.target(device.id) for device in found.devices)
+
+
+@adapter.command(
+    help=tr("Print exactly what an adapter would import and run; does neither. Trust is not asked.")
+)
+def show(
+    name: str = typer.Argument(
+        metavar="NAME|FILE", help=tr("An installed adapter, or the path of a TOML file.")
+    ),
+    json: bool = common.JSON,
+) -> None:
+    """Read, validate and describe; nothing named in it is touched."""
+    from dataclasses import asdict
+
+    from bench import trust
+
+    found = _read(name)
+    does = trust.describe(found)
+    if json:
+        common.print_json({"does": does, "adapter": asdict(found)})
+        return
+    common.print_table(
+        [found.name, f"{found.vendor}  {found.title}"], [(tr("it"), tr(line)) for line in does]
+    )
+
+
+def _read(name: str) -> Adapter:
+    """The adapter of that name, or in that file; raises UsageError or RefusedInput."""
+    from bench import registry, toml
+    from bench.adapter import Adapter
+
+    if name in registry.adapters():
+        return registry.adapters()[name]
+    if name.endswith(".toml") or "/" in name:
+        return toml.load(Adapter, Path(name))
+    raise registry.unknown("adapter", name, registry.adapters())
+
+
+@adapter.command(help=tr("Write the beginning of an adapter: a commented TOML file."))
+def new(
+    name: str = typer.Argument(metavar="NAME", help=tr("Small letters, digits, - and _.")),
+    python: bool = typer.Option(
+        False, "--python", help=tr("A Python package with a backend and its test instead.")
+    ),
+    folder: Path = typer.Option(Path(), "--folder", help=tr("Where it is written.")),
+) -> None:
+    """Print the paths of the files written."""
+    from bench import scaffold
+
+    for path in scaffold.new_adapter(name, folder, python):
+        typer.echo(path)
+
+
+@adapter.command(
+    help=tr(
+        "Check that a device does what its adapter says: right outputs, a synchronize that waits, "
+        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be checked."
+    )
+)
+def check(
+    target: str = typer.Argument(metavar="TARGET", help=tr("Such as torch@cuda:0.")),
+    adapter: list[str] = common.ADAPTER,
+    trust_adapter: bool = common.TRUST,
+    out: Path | None = typer.Option(
+        None, "--out", "-o", metavar="FILE.md", help=tr("Write a one-page report in Markdown.")
+    ),
+    wait: float = typer.Option(
+        0.0, "--wait", metavar="SECONDS", help=tr("How long to wait for a device in use.")
+    ),
+    json: bool = common.JSON,
+) -> None:
+    """Resolve the target, hold its device, check, print."""
+    from dataclasses import asdict
+
+    from bench import lock, results_file
+    from bench.conformance.check import check as conform
+    from bench.report import conformance
+
+    resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
+    console = common.console(stderr=True)
+    keys = resolved.device.locks or (resolved.device.id,)
+    with (
+        console.status(tr("starting")) as status,
+        lock.DeviceLocks(keys, "hetbench adapter check", wait, status.update),
+    ):
+        report = conform(resolved, lambda text: status.update(tr(text)))
+    if json:
+        common.print_json({"passed": report.passed, **asdict(report)})
+    else:
+        common.show(conformance.render(report))
+    if out is not None:
+        results_file.write_text(out, conformance.markdown(report))
+    raise typer.Exit(0 if report.passed else 1)
+
+
+def _resolve(target: str, found: list[Found]) -> Resolved:
+    """The target on this machine; raises HetbenchError when it is there by name alone."""
+    from bench import discover
+    from bench.errors import HetbenchError
+
+    absent = next((one.reason for one in found if one.reason and not one.misused), None)
+    if absent is not None and not any(one.devices for one in found):
+        raise HetbenchError(f"{target} cannot be checked, it is not available: {absent}")
+    return discover.resolve(target, found)

@@ -1,0 +1,295 @@
+"""The parent: prepares what is needed, runs the checks in children, and puts the report together.
+
+A child does one check after the other and says each result at once. When it dies, the check it was
+at has failed by how it died, and the next child goes on behind it.
+"""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from bench import cache, datasheet, process, registry
+from bench.conformance import sensing
+from bench.conformance.context import Files, Job, Listed
+from bench.conformance.verdict import Check, Report
+from bench.discover import Resolved
+from bench.energy import Window
+from bench.errors import HetbenchError
+from bench.model import PRECISIONS, ModelCard, Precision
+from bench.runner.meter import own_sensors
+from bench.runner.plan import timestamp
+
+PROBE = "resnet8"
+"""The model of every check that needs only one: small, and a bit of everything."""
+LIMIT_S = 120.0
+"""Most time of one check; a compiler's time is in it."""
+PREPARE_S = 600.0
+MAX_HANGS = 2
+"""After so many checks that did not end, the rest is not tried."""
+ORDER: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
+"""Precision of the checks: the first that the device supports."""
+
+Tell = Callable[[str], None]
+
+
+def models() -> list[ModelCard]:
+    """The lightweight models of the zoo, the smallest first."""
+    light = [card for card in registry.models().values() if card.size == "lightweight"]
+    return sorted(light, key=lambda card: card.parameters)
+
+
+def check(
+    target: Resolved,
+    tell: Tell,
+    cards: Sequence[ModelCard] | None = None,
+    limit_s: float = LIMIT_S,
+) -> Report:
+    """Run every check on the target; `tell` hears what is being done.
+
+    Raises HetbenchError when the target runs the probe model at no precision at all.
+    """
+    start = time.monotonic()
+    started_at = timestamp()
+    seed = secrets.randbelow(1 << 31)
+    cards = list(cards or models())
+    with tempfile.TemporaryDirectory(prefix="hetbench-") as folder:
+        files = _prepare(target, cards, seed, tell)
+        try:
+            precision = _precision(target, files)
+            if precision != ORDER[0]:
+                files += _prepare(target, cards, seed, tell, precision)
+            run = _Run(target, _job(target, cards, files, seed, precision, limit_s), tell)
+            checks = run.all(Path(folder))
+        finally:
+            for reference in {one.reference for one in files if one.reference}:
+                cache.drop(Path(reference))
+    return Report(
+        target=target.target,
+        adapter=target.adapter.name,
+        device=target.device,
+        simulated=target.simulated,
+        versions=target.versions,
+        precision=precision,
+        seed=seed,
+        started_at=started_at,
+        wall_s=time.monotonic() - start,
+        checks=tuple(checks),
+    )
+
+
+def _prepare(
+    target: Resolved,
+    cards: Sequence[ModelCard],
+    seed: int,
+    tell: Tell,
+    precision: Precision | None = None,
+) -> list[Files]:
+    """Files of every model at fp32 and of the probe model at each precision; or, with a precision,
+    of the other models at that one."""
+    probe = registry.model(PROBE)
+    if precision is None:
+        wanted = [(probe, one) for one in ORDER]
+        wanted += [(card, ORDER[0]) for card in cards if card.name != PROBE]
+    else:
+        wanted = [(card, precision) for card in cards if card.name != PROBE]
+    found: dict[str, Files] = {}
+
+    def on_event(event: process.Event) -> None:
+        if event["event"] == "preparing":
+            tell(f"preparing {event['what']}")
+        elif event["event"] == "prepared":
+            card, wants = wanted[int(event["case"])]
+            status, reason = event["status"], event["reason"]
+            if status == "disk":
+                raise HetbenchError(reason)
+            found[event["case"]] = Files(
+                card.name,
+                wants,
+                event["onnx"],
+                event["reference"],
+                refusal=reason if status == "unsupported" else None,
+                problem=reason if status == "failed" else None,
+            )
+
+    job = {
+        "kind": "prepare",
+        "backend": target.backend,
+        "adapter": asdict(target.adapter),
+        "options": target.options,
+        "seed": seed,
+        "source": "",
+        "cases": [
+            {
+                "id": str(place),
+                "card": asdict(card),
+                "precision": one,
+                "batch": None,
+                "device": asdict(target.device),
+            }
+            for place, (card, one) in enumerate(wanted)
+        ],
+    }
+    outcome = process.run(job, on_event, PREPARE_S, target.environment)
+    for place, (card, one) in enumerate(wanted):
+        if str(place) not in found:
+            found[str(place)] = Files(
+                card.name, one, problem=f"preparing the model {_how(outcome, PREPARE_S)}"
+            )
+    return [found[str(place)] for place in range(len(wanted))]
+
+
+def _precision(target: Resolved, files: Sequence[Files]) -> Precision:
+    probes = {one.precision: one for one in files if one.model == PROBE}
+    for precision in ORDER:
+        if probes[precision].refusal is None:
+            return precision
+    raise HetbenchError(
+        f"{target.target} cannot be checked: it refuses {PROBE} in every precision, in "
+        f"{ORDER[0]} because {probes[ORDER[0]].refusal}"
+    )
+
+
+def _job(
+    target: Resolved,
+    cards: Sequence[ModelCard],
+    files: Sequence[Files],
+    seed: int,
+    precision: Precision,
+    limit_s: float,
+) -> Job:
+    peak, reason = datasheet.peak_flops(target.device, precision)
+    return Job(
+        kind="conform",
+        backend=target.backend,
+        adapter=target.adapter,
+        options=target.options,
+        device=target.device,
+        threads=target.threads,
+        cores=target.device.cores,
+        seed=seed,
+        limit_s=limit_s,
+        checks=(),
+        precision=precision,
+        probe=registry.model(PROBE),
+        cards=tuple(cards),
+        files=tuple(files),
+        peak_flops=peak,
+        peak_reason=reason,
+    )
+
+
+class _Run:
+    """The children of one report."""
+
+    def __init__(self, target: Resolved, job: Job, tell: Tell) -> None:
+        self._target = target
+        self._job = job
+        self._tell = tell
+        self._hangs = 0
+        self._listing: list[Listed] = []
+        self._checks: dict[str, Check] = {}
+        self._load: Window | None = None
+        self._load_start = 0
+
+    def all(self, folder: Path) -> list[Check]:
+        """Every check, in the order of the report."""
+        first = ["probe-reasons", "devices-stable"]
+        first += [f"supports-{precision}" for precision in PRECISIONS]
+        first += [f"fidelity-{card.name}" for card in self._job.cards]
+        first += ["inputs-matter", "outputs-repeat", "fetch-last", "fetch-keeps", "placement"]
+        first += ["sync-waits", "throughput-limit", "memory-steady"]
+        self._children(replace(self._job, checks=tuple(first)))
+        self._two_processes(folder / "release")
+        self._children(replace(self._job, checks=("memory-errors",)))
+        for one in sensing.check(
+            own_sensors(self._target), self._target.device, self._job.seed, self._busy
+        ):
+            self._checks[one.id] = one
+        return list(self._checks.values())
+
+    def _children(self, job: Job) -> None:
+        """Do the job's checks, in as many children as it takes."""
+        left = list(job.checks)
+        while left:
+            if self._hangs >= MAX_HANGS:
+                for id in left:
+                    reason = f"not tried: {self._hangs} checks before it did not end"
+                    self._checks[id] = Check(id, "skip", reason)
+                return
+            outcome = self._child(replace(job, checks=tuple(left)), left)
+            if left:
+                self._hangs += _hung(outcome)
+                id = left.pop(0)
+                self._checks[id] = Check(id, "fail", f"the process {_how(outcome, job.limit_s)}")
+
+    def _child(self, job: Job, left: list[str]) -> process.Outcome:
+        """One child; takes what it has done off `left`."""
+
+        def on_event(event: process.Event) -> None:
+            name = event["event"]
+            if name == "begin":
+                self._tell(f"checking {event['id']}")
+            elif name == "listing":
+                self._listing = [Listed(**device) for device in event["devices"]]
+            elif name == "closed":
+                self._second(Path(job.release))
+            elif name == "busy":
+                self._load_start = int(event["stamp_ns"])
+            elif name == "idle":
+                self._load = Window(self._load_start, int(event["stamp_ns"]))
+            elif name == "check" and left and event["id"] == left[0]:
+                left.pop(0)
+                one = Check(str(event["id"]), event["status"], str(event["seen"]))
+                self._checks[one.id] = one
+
+        # The child's own watchdog is quicker, and says where it hung.
+        limit_s = (len(job.checks) + 1) * job.limit_s + job.busy_s
+        return process.run(asdict(job), on_event, limit_s, self._target.environment)
+
+    def _two_processes(self, release: Path) -> None:
+        """A first process lets go of the device, and a second one takes it."""
+        ids = ("devices-same-elsewhere", "second-process")
+        self._children(replace(self._job, checks=("device-freed",), release=str(release)))
+        first = self._checks.pop("device-freed")
+        for id in ids:
+            if id not in self._checks:
+                self._checks[id] = Check(id, first.status, f"in the first process: {first.seen}")
+
+    def _second(self, release: Path) -> None:
+        """While the first process has closed its session and lives, use the device in another."""
+        # The first one's watchdog counts this time too.
+        limit_s = self._job.limit_s / 4
+        self._children(
+            replace(
+                self._job,
+                checks=("devices-same-elsewhere", "second-process"),
+                listing=tuple(self._listing),
+                limit_s=limit_s,
+            )
+        )
+        release.touch()
+
+    def _busy(self, seconds: float) -> Window | str:
+        """The load that sensors are checked under."""
+        self._children(replace(self._job, checks=("busy",), busy_s=seconds))
+        ended = self._checks.pop("busy")
+        if ended.status != "pass" or self._load is None:
+            return ended.seen
+        return self._load
+
+
+def _hung(outcome: process.Outcome) -> bool:
+    return outcome.timed_out or (outcome.returncode == 1 and "Timeout (" in outcome.printed)
+
+
+def _how(outcome: process.Outcome, limit_s: float) -> str:
+    """How a child ended that should have gone on."""
+    if _hung(outcome):
+        return f"did not end within {limit_s:g} s"
+    last = (outcome.printed.splitlines() or [""])[-1][:300]
+    return f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}: {last}"

@@ -1,0 +1,71 @@
+"""The conformance report: a table for the terminal, and one page of Markdown to hand on."""
+
+from __future__ import annotations
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from bench.conformance.verdict import Report
+from bench.report import format
+from bench.text import tr
+
+STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
+
+
+def render(report: Report) -> RenderableType:
+    """For the terminal: what was checked, one line a check, the outcome."""
+    head = Text(f"{report.target}  {report.device.name}", style="bold", overflow="fold")
+    if report.simulated:
+        head.append("  " + tr("SIMULATED: no real device was checked"), style="bold red")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column(tr("check"), no_wrap=True)
+    table.add_column(tr("result"), no_wrap=True)
+    table.add_column(tr("what was seen"), overflow="fold")
+    for check in report.checks:
+        result = Text(tr(check.status), style=STYLES[check.status])
+        table.add_row(Text(check.id), result, Text(tr(check.seen)))
+    outcome = Text(tr(summary(report)), style=STYLES["pass" if report.passed else "fail"])
+    return Group(head, table, Text(), outcome)
+
+
+def summary(report: Report) -> str:
+    """The outcome in one sentence."""
+    counts = (
+        f"{report.count('pass')} passed, {report.count('fail')} failed, "
+        f"{report.count('skip')} skipped"
+    )
+    return f"{counts}; in {report.precision}, seed {report.seed}, {report.wall_s:.0f} s"
+
+
+def markdown(report: Report) -> str:
+    """One page: the device, its software, one table row a check."""
+    device = report.device
+    facts = {
+        tr("target"): report.target,
+        tr("adapter"): report.adapter,
+        tr("device"): device.name,
+        tr("vendor"): device.vendor or format.NONE,
+        tr("identity"): device.uuid or format.NONE,
+        tr("memory"): format.size(device.memory_bytes),
+        tr("software"): ", ".join(f"{n} {v}" for n, v in report.versions.items()) or format.NONE,
+        tr("date"): report.started_at,
+    }
+    verdict = tr("all checks passed") if report.passed else tr("some checks failed")
+    lines = [f"# {tr('Conformance of')} {_cell(report.target)}: {verdict}", ""]
+    if report.simulated:
+        lines += [f"**{tr('SIMULATED: no real device was checked')}**", ""]
+    lines += [f"- {name}: {_cell(value)}" for name, value in facts.items()]
+    lines += ["", tr(summary(report)) + ".", ""]
+    lines += [f"| {tr('check')} | {tr('result')} | {tr('what was seen')} |", "|---|---|---|"]
+    for check in report.checks:
+        result = tr(check.status)
+        shown = f"**{result}**" if check.status == "fail" else result
+        lines.append(f"| `{check.id}` | {shown} | {_cell(tr(check.seen))} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text of a device or its software, made harmless in a table of Markdown."""
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return "".join(f"\\{c}" if c in "\\|<>*_`[]" else c for c in plain)
