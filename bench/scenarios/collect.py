@@ -15,6 +15,8 @@ from bench.suite import Measure
 MAX_SAMPLES = 1_000_000
 CHUNKS = 10
 """The stop rule is looked at about this often in a trial, never between two stamps."""
+LEAST_WARMUP = 0.5
+"""Share of the warm-up's time that is always spent: a slow start can be level for a while."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +71,20 @@ Take = Callable[[int, int], list[int]]
 
 
 def warm_up(take: Take, limit_s: float, now: Now) -> tuple[list[int], bool]:
-    """Samples until they are level, or the limit is spent, or there are MAX_SAMPLES; at least one.
+    """Samples until they are level and half the limit is spent; at least one.
 
-    Returns them and whether they were level.
+    Ends when the limit is spent, or at MAX_SAMPLES, also without. Returns them and whether they
+    were level.
     """
     samples: list[int] = []
     start = now()
     while True:
         samples += take(len(samples), _chunk(samples, limit_s))
         recent = np.asarray(samples[-max(stats.LEAST_STEADY, len(samples) // 2) :])
-        if stats.is_steady(recent):
+        spent = (now() - start) / (limit_s * 1e9) if limit_s else 1.0
+        if spent >= LEAST_WARMUP and stats.is_steady(recent):
             return samples, True
-        if now() - start >= limit_s * 1e9 or len(samples) >= MAX_SAMPLES:
+        if spent >= 1 or len(samples) >= MAX_SAMPLES:
             return samples, False
 
 
