@@ -61,7 +61,9 @@ def case_of(
     """The one case of a short run; what it came to is printed."""
     answer = hetbench(
         *("run", "quick", "-t", target, "-m", model, "-p", precision, "-b", "1"),
-        *("-s", "single-stream", "--trials", "1", "--budget", "2", *more, "--json"),
+        *("-s", "single-stream", "--trials", "1", "--budget", "2", "--wait", "120"),
+        *more,
+        "--json",
     )
     if not answer.out:
         pytest.fail(answer.err)

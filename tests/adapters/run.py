@@ -3,7 +3,7 @@
     python tests/adapters/run.py [NAME...]
 
 An environment is made once, in hetbench's cache folder, and named by what is installed in it. The
-package under test is this checkout. Needs the package index and about 2 GB of disk for each.
+package under test is this checkout. Needs Python 3.11 or later, the package index and about 2 GB of disk for each.
 """
 
 from __future__ import annotations
@@ -13,13 +13,11 @@ import sys
 import venv
 from pathlib import Path
 
-import tomllib
-
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import cache  # noqa: E402
+from bench import cache, toml  # noqa: E402
 
 TORCH = "torch==2.13.0"
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
@@ -70,8 +68,7 @@ def environment(name: str) -> str:
 
 def dependencies() -> list[str]:
     """hetbench's own, and pytest. Which ONNX Runtime is what the environments differ in."""
-    with (ROOT / "pyproject.toml").open("rb") as file:
-        listed = tomllib.load(file)["project"]["dependencies"]
+    listed = toml.read(ROOT / "pyproject.toml")["project"]["dependencies"]
     own = [one for one in listed if not one.startswith(("onnxruntime", "torch"))]
     return [*own, "pytest>=8.2", "pytest-timeout>=2.3"]
 
