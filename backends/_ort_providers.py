@@ -92,7 +92,7 @@ def _built_in_problem(spec: OnnxProvider) -> str | None:
                 _TINY_MODEL, providers=[spec.provider], enable_fallback=0
             )
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base class
-            return f"{spec.provider} does not start: {first_line(error)}"
+            return f"{spec.provider} does not start: {one_line(error)}"
     if spec.provider in session.get_providers():
         return None
     why = next((line for line in said if "error" in line.lower() or "fail" in line.lower()), "")
@@ -109,7 +109,7 @@ def _plugin_problem(spec: OnnxProvider) -> str | None:
             return f"the provider {spec.name} needs the Python package {spec.module}"
         register(spec)
     except Exception as error:  # noqa: BLE001 - a vendor's package may raise anything
-        return f"the provider {spec.name} does not load: {first_line(error)}"
+        return f"the provider {spec.name} does not load: {one_line(error)}"
     if not ep_devices(spec):
         found = sorted({d.ep_name for d in ort.get_ep_devices()})
         return (
@@ -157,16 +157,10 @@ def filled(spec: OnnxProvider, index: int, threads: int) -> dict[str, str]:
     return options
 
 
-def refusals() -> tuple[type[BaseException], ...]:
-    """ONNX Runtime's errors that mean: this provider has no kernel for this model."""
-    state = import_module("onnxruntime.capi.onnxruntime_pybind11_state")
-    return state.NotImplemented, state.EPFail
-
-
-def first_line(error: BaseException) -> str:
-    """The first line of an error's text, without ONNX Runtime's own prefix."""
-    text = str(error).strip().splitlines() or [type(error).__name__]
-    return text[0].removeprefix("[ONNXRuntimeError] : ")[:300]
+def one_line(error: BaseException) -> str:
+    """What an error says, on one line, without ONNX Runtime's own prefix."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text.removeprefix("[ONNXRuntimeError] : ")[:400]
 
 
 @contextlib.contextmanager

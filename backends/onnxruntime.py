@@ -24,6 +24,10 @@ from . import _ort_providers as providers
 
 if providers.MISSING is None:
     import onnxruntime as ort
+    from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
+    from onnxruntime.capi.onnxruntime_pybind11_state import (
+        NotImplemented as NotImplementedByProvider,
+    )
 
     from . import _placement
     from ._ort_session import OnnxRuntimeSession
@@ -159,10 +163,10 @@ def _start(
             session = ort.InferenceSession(
                 path, options, providers=[(spec.provider, settings)], enable_fallback=0
             )
-    except providers.refusals() as error:
-        raise Unsupported(
-            f"{spec.name} refuses the model: {providers.first_line(error)}"
-        ) from error
+    except NotImplementedByProvider as error:
+        raise Unsupported(f"{spec.name} lacks an operator: {providers.one_line(error)}") from error
+    except EPFail as error:  # on many lines, of which the first says nothing
+        raise RuntimeError(f"{spec.name} failed: {providers.one_line(error)}") from error
     if spec.provider not in session.get_providers():
         raise Unsupported(
             f"{spec.provider} did not start, so ONNX Runtime would have run on the CPU instead"

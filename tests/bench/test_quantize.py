@@ -144,6 +144,21 @@ def test_only_matrix_products_of_a_transformer_are_quantized(tmp_path: Path) -> 
     assert _error(path, source, sets) < 0.2
 
 
+def test_norms_after_products_are_folded_and_nothing_is_left_unused(tmp_path: Path) -> None:
+    card = registry.model("autoencoder")
+    source = tmp_path / "autoencoder.onnx"
+    onnx_export.export(card, registry.builder(card)(card.name), source)
+    before = {node.op_type for node in onnx.load(source).graph.node}
+    assert "BatchNormalization" in before  # else this test shows nothing
+    folded = tmp_path / "folded.onnx"
+    folded.write_bytes(source.read_bytes())
+    quantize._fold_norms(folded)
+    graph = onnx.load(folded).graph
+    assert {node.op_type for node in graph.node} == before - {"BatchNormalization"}
+    assert {t.name for t in graph.initializer} <= {n for node in graph.node for n in node.input}
+    assert _error(folded, source, inputs.slots(card.inputs, 3, 2, "fresh")) < 1e-5
+
+
 def test_a_file_already_in_the_precision_stays_as_it_is(resnet: tuple[ModelCard, Path]) -> None:
     card, source = resnet
     int8 = quantize.prepared(source, "int8", lambda: _sets(card))
