@@ -75,8 +75,11 @@ def export(card: ModelCard, module: nn.Module, path: Path) -> None:
 
 
 def sources(card: ModelCard) -> dict[str, str]:
-    """Digests of the code that makes the network and its weights."""
+    """Digests of the code that makes the network, its weights and its file."""
     spec = find_spec(card.module)
     folders = list(spec.submodule_search_locations or ()) if spec else []
     files = [file for folder in folders for file in sorted(Path(folder).glob("*.py"))]
-    return {file.name: cache.file_digest(file) for file in (*files, Path(weights.__file__))}
+    return {
+        file.name: cache.file_digest(file)
+        for file in (*files, Path(weights.__file__), Path(__file__))
+    }

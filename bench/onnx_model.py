@@ -112,7 +112,8 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
 
 def bound(source: Path, card: ModelCard) -> Path:
     """The kept file of the model in `source` as its card says; raises RefusedInput."""
-    key = cache.key(made="bound onnx", card=asdict(card), onnx=onnx.__version__)
+    way = cache.file_digest(Path(onnx_batch.__file__))
+    key = cache.key(made="bound onnx", card=asdict(card), way=way, onnx=onnx.__version__)
 
     def make(path: Path) -> None:
         model, digest = onnx_read.read(source)

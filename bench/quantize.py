@@ -40,8 +40,6 @@ from bench.onnx_read import stored_precision
 
 CALIBRATION_SETS = 8
 """Input sets a model is calibrated on."""
-RULES = 1
-"""Raised when the way of quantizing changes, so that kept files of the old way are not used."""
 
 
 def prepared(
@@ -57,7 +55,7 @@ def prepared(
     sets = calibration() if precision == "int8" else ()
     key = cache.key(
         made="quantized onnx",
-        rules=RULES,
+        way=cache.file_digest(Path(__file__)),
         source=cache.file_digest(source),
         precision=precision,
         calibration=[{name: _digest(array) for name, array in one.items()} for one in sets],
