@@ -78,7 +78,12 @@ def _run(*command: str, **keywords: object) -> str:
 
 
 def _hetbench(hetbench: Path, elsewhere: Path, *arguments: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": str(elsewhere), "HETBENCH_LANG": "en"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(elsewhere),
+        "HETBENCH_LANG": "en",
+        "HETBENCH_LOCKS": str(elsewhere / "locks"),
+    }
     return _run(str(hetbench), *arguments, cwd=elsewhere, env=environment)
 
 
