@@ -3,7 +3,8 @@
     python tests/adapters/run.py [NAME...]
 
 An environment is made once, in hetbench's cache folder, and named by what is installed in it. The
-package under test is this checkout. Needs Python 3.11 or later, the package index and about 2 GB of disk for each.
+package under test is this checkout. Needs Python 3.11 or later, the package index and 1.5 GB of
+disk for each.
 """
 
 from __future__ import annotations
