@@ -31,16 +31,22 @@ class Record(BaseModel):
     """Strict and frozen: unknown keys, wrong types, NaN and infinity are refused."""
 
     model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, ser_json_inf_nan="null"
+        extra="forbid",
+        frozen=True,
+        strict=True,
+        allow_inf_nan=False,
+        ser_json_inf_nan="null",
+        use_attribute_docstrings=True,  # into the published schema
     )
 
 
 class Samples(Record):
-    """Packed raw samples; see bench.encoding."""
+    """Packed raw samples; results/README.md shows how to read them."""
 
     dtype: Literal["int64", "float64"]
     n: Annotated[int, Field(ge=0, le=4_000_000)]
     data: Annotated[str, Field(max_length=64 << 20)]
+    """Base64 of zlib of the shuffled bytes; integers as zigzag-coded differences."""
 
 
 class Series(Record):
@@ -50,12 +56,16 @@ class Series(Record):
     items_per_sample: Count
     """Items one sample processed: the batch for a latency, batch x runs for a throughput round."""
     warmup: Count
+    """How many of the first samples are warm-up."""
     steady: bool
     """Whether the warm-up ended because the samples were level."""
     stopped_by: Literal["confidence", "budget", "samples", "time"]
+    """Why sampling ended: the interval is narrow enough, the budget is spent, there are a million
+    samples, or the set time of a sustained load is over."""
     start_ns: Count
     """Monotonic clock at the first measured sample."""
     end_ns: Count
+    """Monotonic clock after the last sample."""
     samples: Samples
 
 
@@ -64,15 +74,21 @@ class Metric(Record):
 
     value: float
     low: float | None = None
+    """Lower end of the 95 % confidence interval; null where the samples cannot give one."""
     high: float | None = None
+    """Upper end of the same interval."""
     n: Count
     """Samples it rests on; trials, in a case's summary."""
 
 
 class Clock(Record):
+    """The clock of the trial, measured in the trial."""
+
     source: Name
     resolution_ns: Count
+    """Smallest step seen between two readings."""
     cost_ns: float
+    """Median cost of one reading."""
 
 
 class ColdStart(Record):
@@ -86,9 +102,13 @@ class ColdStart(Record):
 
 
 class Memory(Record):
+    """Most memory the worker held."""
+
     host_peak_bytes: Count
+    """Peak resident set of the worker process."""
     device_peak_bytes: Count | None
     device_reason: Text | None = None
+    """Why the device's peak is null."""
 
 
 class Fidelity(Record):
@@ -97,8 +117,11 @@ class Fidelity(Record):
     relative_l2: float | None
     """Null when an output was not finite."""
     top1_agreement: float | None
+    """Share of items whose largest output is where the reference has it; null: no classifier."""
     not_finite: Count
+    """Outputs that are NaN or infinite."""
     items: Count
+    """Distinct items compared."""
     tolerance_relative_l2: float
     tolerance_top1: float | None
     reference: Name
@@ -106,17 +129,25 @@ class Fidelity(Record):
 
 
 class PlacementRecord(Record):
+    """Which execution provider ran the nodes of the graph."""
+
     wanted: Name
+    """Provider the target names."""
     nodes: dict[Name, Count]
+    """Provider -> nodes it ran."""
     strays: dict[Name, Count]
+    """Operator type -> nodes that ran elsewhere than wanted."""
     proof: Name
+    """How it was established."""
     share: float
+    """Share of nodes that ran where they were wanted, 0 to 1."""
 
 
 class Window(Record):
     """A stretch of steady load on the device, for energy: items finished between two stamps."""
 
     name: Name
+    """The series it repeats."""
     start_ns: Count
     end_ns: Count
     items: Count
@@ -189,13 +220,17 @@ class Trial(Record):
     """One execution of a case in a fresh process."""
 
     index: Count
+    """Number of the trial within its case, from 0."""
     position: Count
     """Place in the run's order of all trials."""
     status: Status
     reason: Text | None = None
+    """One sentence where the status is not `ok`."""
     stderr_tail: Text | None = None
+    """The end of what the worker printed, where it did not end well."""
     started_at: Name
     wall_s: float
+    """From starting the worker to its end."""
     parent_cpu_share: float | None = None
     """CPU time the waiting parent used, as a share of the trial's wall time."""
     process_id: Count | None = None
@@ -203,13 +238,17 @@ class Trial(Record):
     cold_start: ColdStart | None = None
     memory: Memory | None = None
     series: dict[Name, Series] = {}
+    """`latency`, or `round` and `end_to_end_round`."""
     windows: list[Window] = []
     device_event_ns: Samples | None = None
+    """Time by the device's own events, of a few runs after the measurement."""
     fidelity: Fidelity | None = None
     placement: PlacementRecord | None = None
     telemetry: Telemetry | None = None
     facts: dict[Name, Text] = {}
+    """What the backend really set: data type, memory format, compile mode, provider options."""
     metrics: dict[Name, Metric] = {}
+    """Figures derived from the samples above, by name; the name ends with the unit."""
 
 
 class BatchPoint(Record):
@@ -231,66 +270,92 @@ class Case(Record):
     size: Name
     precision: Name
     scenario: Name
-    batch: Count | None
-    """Items in one inference; null where the automatic search found none."""
+    batch: Count
+    """Items in one inference."""
     batch_search: list[BatchPoint] = []
     items_per_run: Count | None = None
     parameters: Count
     flops_per_item: Count | None
+    """2 x multiply-accumulates; null for a user's own model that cannot be counted."""
     weight_bytes: Count
+    """Of the weights in fp32."""
     onnx_sha256: Name | None = None
+    """Digest of the ONNX file that ran."""
     settings: dict[Name, float | int | str | None]
+    """How long and how exactly was measured, as the suite says."""
     status: Status
+    """`ok` only if every trial is."""
     reason: Text | None = None
     trials: list[Trial] = []
     summary: dict[Name, Metric] = {}
+    """Per metric the geometric mean over the trials that are `ok`."""
 
 
 class DeviceRecord(Record):
+    """One thing that computes."""
+
     id: Name
+    """As a person names it on this machine, for example `cuda:0`."""
     kind: Name
     name: Name
     vendor: Name | None
     uuid: Name | None
+    """A UUID or bus id, which stays when the order of devices changes."""
     memory_bytes: Count | None
     cores: list[int]
+    """CPU cores it is made of; empty for accelerators."""
     scope: Name
+    """What the id stands for: device, die, slice or partition."""
     board: Name | None
+    """The board this die or slice shares with others."""
     properties: dict[Name, Text]
 
 
 class TargetRecord(Record):
+    """A backend on a device, with its options."""
+
     target: Name
     backend: Name
     adapter: Name
     versions: dict[Name, Name]
     device: DeviceRecord
     threads: Count
+    """Host threads the framework was given."""
     cores: list[int]
+    """Cores the worker was bound to; empty: not bound."""
     simulated: bool
     power_reason: Text | None = None
     """Why this device's power is not read; null when it is."""
 
 
 class Suite(Record):
+    """The suite that was run."""
+
     name: Name
     version: Count
     digest: Name
+    """Of its exact content, with what the command line put in place of it."""
 
 
 class Run(Record):
+    """One invocation, from its start to its last resumption."""
+
     id: Name
     started_at: Name
     finished_at: Name
     complete: bool
     """False when the run was stopped before every planned trial."""
     resumed: Count
+    """Whether it was stopped and continued: 0 or 1."""
     seed: Count
+    """Decides the order of trials and the inputs."""
     order: list[Name]
     """Case id and trial index in the order they were planned, as `CASE#INDEX`."""
 
 
 class Warning(Record):
+    """A condition that may spoil figures, with its remedy."""
+
     text: Text
     case: Name | None = None
 
@@ -306,6 +371,8 @@ class Results(Record):
     run: Run
     suite: Suite
     environment: dict[str, Any]
+    """The machine before the run; see bench.environment.Environment."""
     targets: list[TargetRecord]
     cases: list[Case]
+    """Every planned case, run or not."""
     warnings: list[Warning]

@@ -67,6 +67,11 @@ def show(renderable: RenderableType) -> None:
     console().print(renderable)
 
 
+def say(text: str) -> None:
+    """One translated line on standard output, not wrapped, so that paths can be copied."""
+    console().print(tr(text), soft_wrap=True, markup=False)
+
+
 def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     """The installed adapters and those of the files; raises UsageError for an untrusted file."""
     from pathlib import Path

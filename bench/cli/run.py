@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from bench.discover import Found, Resolved
     from bench.model import ModelCard
     from bench.results import Results
-    from bench.runner.journal import Journal
     from bench.runner.plan import Plan
-    from bench.runner.state import CaseState
+    from bench.runner.run import Finished
     from bench.suite import Case
 
 
@@ -89,11 +88,14 @@ def run(
     """Plan, measure, write, print. Exit code 0 when everything ran and was valid."""
     from bench import environment
     from bench import suite as suites
+    from bench.report.progress import Progress
     from bench.runner import plan as plans
+    from bench.runner import run as runs
 
     if resume is not None:
-        _resume(resume, wait, json)
-        return
+        with Progress(common.console(stderr=True)) as progress:
+            done = runs.resume(resume, wait, progress)
+        _report(done, json)
     cards = _own_models(onnx, shape)
     if cards and not precision:
         precision = [cards[0].precisions[0]]  # the one it was saved in
@@ -111,7 +113,9 @@ def run(
         environment.collect(show_hostname),
         str(onnx.resolve()) if onnx else "",
     )
-    _measure(plan, _out(out, plan), wait, json)
+    with Progress(common.console(stderr=True)) as progress:
+        done = runs.start(plan, _out(out, plan), wait, progress)
+    _report(done, json)
 
 
 def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
@@ -153,85 +157,18 @@ def _out(out: Path | None, plan: Plan) -> Path:
     return Path("results") / f"{stamp}-{plan.suite.name}.json"
 
 
-def _resume(path: Path, wait: float, json: bool) -> None:
-    """Continue the run of a journal, on the same devices as before."""
-    from bench.runner import state
-    from bench.runner.journal import Journal
-
-    journal, plan, entries = Journal.reopen(path)
-    with journal:
-        states = state.restore(plan, entries)
-        _check_devices(plan)
-        out = path.with_name(path.name.removesuffix(".journal"))
-        _carry_out(plan, states, journal, out, wait, json, resumed=1)
-
-
-def _check_devices(plan: Plan) -> None:
-    """Refuse to mix two machines in one results file."""
-    from bench import discover
-    from bench.errors import UsageError
-    from bench.probe import Candidate
-
-    found = discover.discover(
-        [
-            Candidate(one.backend, one.adapter, one.options)
-            for one in {(t.backend, t.adapter.name): t for t in plan.targets}.values()
-        ]
-    )
-    for before in plan.targets:
-        now = discover.resolve(before.target, found)
-        if (now.device.name, now.device.uuid) != (before.device.name, before.device.uuid):
-            raise UsageError(
-                f"the run was started on {before.device.name}, but {before.target} is now "
-                f"{now.device.name}; resume it on the machine it was started on"
-            )
-
-
-def _measure(plan: Plan, out: Path, wait: float, json: bool) -> None:
-    from bench.runner import journal, state
-
-    with journal.Journal.create(journal.path_for(out), plan) as log:
-        _carry_out(plan, state.fresh(plan), log, out, wait, json, resumed=0)
-
-
-def _carry_out(
-    plan: Plan,
-    states: dict[str, CaseState],
-    journal: Journal,
-    out: Path,
-    wait: float,
-    json: bool,
-    resumed: int,
-) -> None:
-    """Hold the devices, run, write the results file, print it."""
-    from bench import lock, results_file
+def _report(done: Finished, json: bool) -> None:
+    """Print the results and leave with the exit code they deserve."""
     from bench.report import table
-    from bench.report.progress import Progress
-    from bench.runner import assemble, execute
-    from bench.runner.meter import Meter
 
-    keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
-    with (
-        Progress(common.console(stderr=True)) as progress,
-        lock.DeviceLocks(keys, "hetbench run", wait, progress.note),
-    ):
-        meters = {target.target: Meter(target) for target in plan.targets}
-        complete = execute.execute(plan, states, meters, journal, progress)
-    results = assemble.results(plan, states, meters, complete, resumed)
-    results_file.write(out, results)
-    if complete:
-        journal.remove()
     if json:
-        common.print_json(results.model_dump(mode="json"))
+        common.print_json(done.results.model_dump(mode="json"))
     else:
-        common.show(table.render(results))
-        common.console().print(tr(f"results file: {out}"), soft_wrap=True)
-        if not complete:
-            common.console().print(
-                tr(f"stopped early; go on with: hetbench run --resume {journal.path}"),
-                soft_wrap=True,
-            )
-    raise typer.Exit(_exit_code(results))
+        common.show(table.render(done.results))
+        common.say(f"results file: {done.path}")
+        if done.journal:
+            common.say(f"stopped early; go on with: hetbench run --resume {done.journal}")
+    raise typer.Exit(_exit_code(done.results))
 
 
 def _exit_code(results: Results) -> int:

@@ -52,7 +52,7 @@ def _table(cases: list[Case]) -> Table:
             Text(case.model),
             Text(case.precision),
             Text(tr(case.scenario)),
-            Text(str(case.batch or format.NONE)),
+            Text(str(case.batch)),
             Text(format.duration(shown.get("latency_p50_ns"))),
             Text(format.duration(shown.get("latency_p99_ns"))),
             Text(format.rate(shown.get("throughput_items_per_s"))),

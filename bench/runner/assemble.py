@@ -92,7 +92,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         size=case.card.size,
         precision=case.precision,
         scenario=case.scenario,
-        batch=state.batch,
+        batch=state.batch or 1,
         batch_search=state.points,
         items_per_run=trial.items_per_run(case, state),
         parameters=case.card.parameters,

@@ -126,9 +126,6 @@ def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener:
         )
     journal.append({"case": case.id, "search": [p.model_dump(mode="json") for p in state.points]})
     state.batch = choose(state.points)
-    if state.batch is None:
-        # A trial at batch 1 ends the same way, and gives the case its status and its stderr tail.
-        state.batch = 1
 
 
 @contextmanager

@@ -34,6 +34,7 @@ class Meter:
     def __init__(self, target: Resolved) -> None:
         self._target = target
         self._sensors: list[Sensor] = []
+        self._probes: list[SensorProbe] = []
         reasons: list[str] = []
         self.device_power = False
         for spec, device in _specs(target):
@@ -42,6 +43,7 @@ class Meter:
             own = device is target.device
             if probe.channels:
                 self._sensors.append(sensor)
+                self._probes.append(probe)
                 self.device_power |= own and _reads_power(probe)
             if own and not _reads_power(probe):
                 reasons.append(f"{sensor.name}: {_why_not(probe)}")
@@ -55,9 +57,7 @@ class Meter:
 
     def rest(self, idle_s: float, seed: int) -> None:
         """Take the idle baseline: the same sensors over a time in which nothing is run."""
-        sampler = Sampler(self._sensors, seed)
-        sampler.start()
-        sampler.probed(sensors.PROBE_LIMIT_S)
+        sampler = self.watch(seed)
         start = sampler.mark()
         time.sleep(idle_s)
         end = sampler.mark()
@@ -66,7 +66,7 @@ class Meter:
 
     def watch(self, seed: int) -> Sampler:
         """Start reading for a trial; the sampler is handed back to `telemetry`."""
-        sampler = Sampler(self._sensors, seed)
+        sampler = Sampler(self._sensors, seed, self._probes)
         sampler.start()
         return sampler
 

@@ -64,11 +64,14 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
     return states
 
 
-def choose(points: Iterable[BatchPoint]) -> int | None:
-    """The smallest batch whose throughput is nearly the best; None if none ran."""
+def choose(points: Iterable[BatchPoint]) -> int:
+    """The smallest batch whose throughput is nearly the best.
+
+    1 if none ran: a trial at batch 1 then gives the case its status and its stderr tail.
+    """
     ran = [(point.items_per_s, point.batch) for point in points if point.items_per_s]
     if not ran:
-        return None
+        return 1
     best = max(rate for rate, _ in ran)
     return min(batch for rate, batch in ran if rate * BATCH_GAIN >= best)
 

@@ -1,0 +1,91 @@
+"""A whole run: the devices held, every trial journalled, one results file at the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench import discover, results_file
+from bench.errors import UsageError
+from bench.lock import DeviceLocks
+from bench.probe import Candidate
+from bench.results import Results
+from bench.runner import assemble, execute, state
+from bench.runner.journal import Journal, path_for
+from bench.runner.listener import Listener
+from bench.runner.meter import Meter
+from bench.runner.plan import Plan, timestamp
+
+HOLDER = "hetbench run"
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """What a run left behind."""
+
+    results: Results
+    path: Path
+    journal: Path | None
+    """Where a run that was stopped can be taken up again; None when all of it was done."""
+
+
+def start(plan: Plan, out: Path, wait_s: float, listener: Listener) -> Finished:
+    """Carry out a new plan; raises DeviceBusy, RefusedInput for a journal in the way, and
+    HetbenchError when nothing can be written."""
+    with _devices(plan, wait_s, listener), Journal.create(path_for(out), plan) as journal:
+        return _carry_out(plan, state.fresh(plan), journal, out, 0, listener)
+
+
+def resume(path: Path, wait_s: float, listener: Listener) -> Finished:
+    """Take up the run of a journal on the devices it began on; raises as `start` does, and
+    UsageError when this is another machine."""
+    journal, plan, entries = Journal.reopen(path)
+    with journal:
+        done = [entry for entry in entries if "resumed" not in entry]
+        states = state.restore(plan, done)
+        _check_devices(plan)
+        with _devices(plan, wait_s, listener):
+            journal.append({"resumed": timestamp()})
+            out = path.with_name(path.name.removesuffix(".journal"))
+            times = len(entries) - len(done) + 1
+            return _carry_out(plan, states, journal, out, times, listener)
+
+
+def _devices(plan: Plan, wait_s: float, listener: Listener) -> DeviceLocks:
+    keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
+    return DeviceLocks(keys, HOLDER, wait_s, listener.note)
+
+
+def _carry_out(
+    plan: Plan,
+    states: dict[str, state.CaseState],
+    journal: Journal,
+    out: Path,
+    resumed: int,
+    listener: Listener,
+) -> Finished:
+    meters = {target.target: Meter(target) for target in plan.targets}
+    complete = execute.execute(plan, states, meters, journal, listener)
+    results = assemble.results(plan, states, meters, complete, resumed)
+    results_file.write(out, results)
+    if not complete:
+        return Finished(results, out, journal.path)
+    journal.remove()
+    return Finished(results, out, None)
+
+
+def _check_devices(plan: Plan) -> None:
+    """Refuse to mix two machines in one results file."""
+    wanted: list[Candidate] = []
+    for target in plan.targets:
+        candidate = Candidate(target.backend, target.adapter, target.options)
+        if candidate not in wanted:
+            wanted.append(candidate)
+    found = discover.discover(wanted)
+    for before in plan.targets:
+        now = discover.resolve(before.target, found)
+        if (now.device.name, now.device.uuid) != (before.device.name, before.device.uuid):
+            raise UsageError(
+                f"the run was started on {before.device.name}, but {before.target} is now "
+                f"{now.device.name}; resume it on the machine it was started on"
+            )
