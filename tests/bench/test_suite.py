@@ -260,5 +260,12 @@ def test_own_models_take_the_place_of_the_suite_s(mine: Suite) -> None:
     assert {case.card.name for case in cases(mine, TARGETS, [own])} == {"own"}
 
 
+def test_another_file_is_another_version_of_an_own_model() -> None:
+    own = dataclasses.replace(registry.model("resnet8"), family="", source="sha256 1")
+    changed = dataclasses.replace(own, source="sha256 2")
+    first, second = (cases(suite.load("smoke"), TARGETS, [card])[0] for card in (own, changed))
+    assert first.id == second.id and first.version != second.version
+
+
 def test_the_defaults_are_within_their_own_limits() -> None:
     assert Measure() == Measure(**dataclasses.asdict(Measure()))
