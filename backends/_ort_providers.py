@@ -91,11 +91,14 @@ def _built_in_problem(spec: OnnxProvider) -> str | None:
             session = ort.InferenceSession(
                 _TINY_MODEL, providers=[spec.provider], enable_fallback=0
             )
+            started, raised = spec.provider in session.get_providers(), ""
         except Exception as error:  # noqa: BLE001 - ONNX Runtime's errors share no base class
-            return f"{spec.provider} does not start: {one_line(error)}"
-    if spec.provider in session.get_providers():
+            started, raised = False, one_line(error)
+    if started:
         return None
-    why = next((line for line in said if "error" in line.lower() or "fail" in line.lower()), "")
+    # What was logged names the library that is missing; what is raised often only a line of C++.
+    why = next((line for line in said if "error" in line.lower() or "fail" in line.lower()), raised)
+    why = why.rpartition(" : FAIL : ")[2][:300]
     return f"{spec.provider} is in this build but does not start{': ' + why if why else ''}"
 
 
