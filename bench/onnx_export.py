@@ -81,5 +81,5 @@ def sources(card: ModelCard) -> dict[str, str]:
     files = [file for folder in folders for file in sorted(Path(folder).glob("*.py"))]
     return {
         file.name: cache.file_digest(file)
-        for file in (*files, Path(weights.__file__), Path(__file__))
+        for file in (*files, *map(Path, (weights.__file__, inputs.__file__, __file__)))
     }
