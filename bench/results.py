@@ -346,7 +346,7 @@ class Run(Record):
     complete: bool
     """False when the run was stopped before every planned trial."""
     resumed: Count
-    """Whether it was stopped and continued: 0 or 1."""
+    """How often it was stopped and continued."""
     seed: Count
     """Decides the order of trials and the inputs."""
     order: list[Name]
