@@ -373,7 +373,6 @@ BACKENDS = {
     "{} did not end within {} s": "{} 没有在 {} 秒内结束",
     "{} did not start, so ONNX Runtime would have run on the CPU instead": "{} 没有启动，ONNX Runtime 会改在 CPU 上运行",
     "{} does not exist or is not executable": "{} 不存在或不可执行",
-    "{} does not start: {}": "{} 无法启动：{}",
     "{} ended with status {}{}": "{} 以状态 {} 结束{}",
     "{} finds no {} device here; ONNX Runtime sees {}": "{} 在这里没有找到 {} 设备；ONNX Runtime 看到的是 {}",
     "{} has no TF32 mode known to torch: that takes an NVIDIA GPU of compute capability 8.0 or later; ask for fp32 or bf16": "torch 不认为 {} 有 TF32 模式：这需要计算能力 8.0 及以上的 NVIDIA GPU；请用 fp32 或 bf16",
