@@ -614,7 +614,7 @@ CONFORMANCE = {
     "some checks failed": "有检查未通过",
     "supports says no: {}": "supports 说不支持：{}",
     "supports says yes to {}, which needs more memory than there is": "supports 说支持 {}，而它需要的内存超过现有内存",
-    "synchronize returned with {} ms of work left to do; the longest queue took {} ms in all": "synchronize 返回时还有 {} 毫秒的工作未做；最长的队列共用 {} 毫秒",
+    "synchronize returned with {} ms of work left to do, where the longest queue takes {} ms": "synchronize 返回时还有 {} 毫秒的工作未做，而最长的队列用时 {} 毫秒",
     "the backend is not available: {}": "后端不可用：{}",
     "the backend runs everything in one place": "后端只在一处运行",
     "the datasheet of {} gives no {} peak": "{} 的数据手册没有 {} 峰值",

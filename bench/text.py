@@ -9,10 +9,9 @@ catalogue does not know stays English.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from functools import lru_cache
 from string import Formatter
-from typing import Literal
+from typing import Literal, NamedTuple
 
 _DEPTH = 3
 """How deep messages nest: a reason inside a status inside a warning."""
@@ -35,8 +34,7 @@ def tr(text: str) -> str:
     return _chinese(text, _DEPTH)
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
+class Template(NamedTuple):
     """An English message with gaps, and its Chinese form."""
 
     literals: tuple[str, ...]
