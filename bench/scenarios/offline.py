@@ -6,6 +6,8 @@ runs queued back to back; `end_to_end_round` stages and fetches every run.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from bench import clock
@@ -58,4 +60,4 @@ def runs_per_round(load: Load) -> int:
     stage_all(load)
     clock.queued(load.session, load.slots, 1, load.now)
     once = max(clock.queued(load.session, load.slots, 1, load.now), 1)
-    return int(min(max(ROUND_S * 1e9 / once, 1), 10_000))
+    return min(math.ceil(ROUND_S * 1e9 / once), 10_000)

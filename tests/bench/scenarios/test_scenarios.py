@@ -54,6 +54,11 @@ def test_a_run_longer_than_a_round_is_a_round() -> None:
     assert seen.series["round"].items_per_sample == 4
 
 
+def test_a_round_is_never_shorter_than_that() -> None:
+    seen = offline.observe(load(lambda number: 30 * MS))
+    assert set(seen.series["round"].samples) == {60 * MS}
+
+
 def test_offline_leaves_transfers_out_and_measures_them_apart() -> None:
     one = load(session={"stage_ns": 200_000, "fetch_ns": 300_000})
     seen = offline.observe(one)
