@@ -31,18 +31,13 @@ def slots(specs: Sequence[InputSpec], batch: int, count: int, key: str) -> list[
     ]
 
 
-def check_batch(items: Arrays, batch: int) -> Arrays:
-    """Repeat K items to fill a batch: row i is item i modulo K."""
-    return {
-        name: np.ascontiguousarray(array[np.arange(batch) % len(array)])
-        for name, array in items.items()
-    }
-
-
 def _item(spec: InputSpec, key: str) -> NDArray[np.generic]:
     digest = hashlib.sha256(f"{key}/{spec.name}".encode()).digest()
     random = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    return _draw(spec, random).astype(spec.dtype, copy=False)
+    values = _draw(spec, random).astype(spec.dtype, copy=False)
+    if spec.fill == "uniform" and values.dtype.kind == "f":  # rounding may reach the open end
+        values = np.minimum(values, np.nextafter(*map(values.dtype.type, (spec.high, spec.low))))
+    return values
 
 
 def _draw(spec: InputSpec, random: np.random.Generator) -> NDArray[np.generic]:
@@ -52,8 +47,7 @@ def _draw(spec: InputSpec, random: np.random.Generator) -> NDArray[np.generic]:
         return _pink(spec.shape, random)
     if spec.fill == "uniform":
         span = np.float32(spec.high) - np.float32(spec.low)
-        values = np.float32(spec.low) + span * random.random(spec.shape, np.float32)
-        return np.minimum(values, np.nextafter(np.float32(spec.high), np.float32(spec.low)))
+        return np.float32(spec.low) + span * random.random(spec.shape, np.float32)
     if spec.fill == "integers":
         return random.integers(int(spec.low), int(spec.high), spec.shape)
     length = spec.shape[-1]
@@ -62,9 +56,13 @@ def _draw(spec: InputSpec, random: np.random.Generator) -> NDArray[np.generic]:
 
 
 def _pink(shape: tuple[int, ...], random: np.random.Generator) -> NDArray[np.float32]:
-    """The sum of block noise of sides 1, 2, 4 ... up to one block, of equal variances."""
+    """The sum of block noise of sides 1, 2, 4 ..., of equal variances.
+
+    The largest blocks cut the longer axis in two: were they larger, items would differ in
+    contrast so much that a few could not stand for all when int8 ranges are calibrated.
+    """
     *channels, height, width = shape
-    octaves = max(height, width).bit_length() + 1
+    octaves = (max(height, width) - 1).bit_length()
     total = np.zeros(shape, np.float32)
     for octave in range(octaves):
         side = 1 << octave

@@ -6,6 +6,7 @@ cards imports no framework, so that listing models is instant.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -30,6 +31,33 @@ class InputSpec:
     attention mask (ones, with a random tail of zeros of at most a quarter)."""
     low: float = 0.0
     high: float = 1.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError when `fill` cannot be drawn in this shape and type."""
+        real = self.dtype.startswith("float")
+        if self.fill in ("normal", "pink", "uniform") and not real:
+            raise ValueError(f"the fill {self.fill!r} needs a float dtype, not {self.dtype}")
+        axes = {"pink": 2, "mask": 1}.get(self.fill, 0)
+        if len(self.shape) < axes:
+            raise ValueError(f"the fill {self.fill!r} needs at least {axes} axes in the shape")
+        if self.fill not in ("uniform", "integers"):
+            return
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError("low and high must be finite, and low less than high")
+        least, most = _INTEGERS.get(self.dtype, (-(2.0**24), 2.0**24))
+        if self.fill == "integers" and not least <= self.low < self.high <= most + 1:
+            raise ValueError(f"integers from {self.low} to {self.high} do not fit {self.dtype}")
+
+
+_INTEGERS: dict[str, tuple[float, float]] = {
+    "bool": (0, 1),
+    "int8": (-(2**7), 2**7 - 1),
+    "uint8": (0, 2**8 - 1),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2.0**53), 2.0**53),
+    "float16": (-(2**11), 2**11),
+}
+"""Integers each type holds exactly, as far as a float can say them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from bench import weights
@@ -16,7 +18,7 @@ class AutoEncoder(nn.Module):
         super().__init__()
         widths = (640, 128, 128, 128, 128, 8, 128, 128, 128, 128)
         layers: list[nn.Module] = []
-        for width, out_width in zip(widths, widths[1:], strict=False):
+        for width, out_width in pairwise(widths):
             layers += [
                 nn.Linear(width, out_width),
                 nn.BatchNorm1d(out_width, 1e-3),

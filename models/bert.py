@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from torch import Tensor, nn
@@ -16,6 +17,8 @@ _POSITIONS = 512
 _SEGMENTS = 2
 _EPS = 1e-12
 
+# Attention neither even nor on one token only; branches weaker than what they are added to; and
+# little that is the same for every text, as positions are.
 _GAINS = {
     "position": 0.1,
     "segment": 0.1,
@@ -116,7 +119,7 @@ class SentenceEmbedding(nn.Module):
 
 def build(name: str) -> nn.Module:
     """The model `name` of this family, with its weights."""
-    networks = {
+    networks: dict[str, Callable[[], nn.Module]] = {
         "bert-large": partial(QuestionAnswering, layers=24, hidden=1024, heads=16),
         "minilm-l6": partial(SentenceEmbedding, layers=6, hidden=384, heads=12),
     }

@@ -13,6 +13,8 @@ from .layers import ConvNorm
 
 _ConvNorm = partial(ConvNorm, eps=1e-3)
 
+# Shifted by 1, activations are almost straight where most values lie: a layer neither amplifies
+# rounding errors nor drifts in size. Projections make up for gates of about a half.
 _GAINS = {
     "features.0.conv": 1.0,
     "features.12.conv": 1.0,

@@ -8,7 +8,6 @@ from bench import weights
 
 from .layers import ConvNorm
 
-
 # Branches are weaker than shortcuts, as in trained networks; the image is not rectified.
 _GAINS = {"branch.1.norm": 0.5, "branch.2.norm": 0.25, "stem.conv": 1.0, "classifier": 3.0}
 

@@ -11,6 +11,7 @@ from bench import weights
 from .layers import attention
 
 _EPS = 1e-6
+# Branches weaker than what they are added to; little that is the same for every image.
 _GAINS = {
     "patches": 1.0,
     "token": 1.0,
