@@ -72,8 +72,6 @@ class OnnxProvider:
     `{threads}` the number of host threads a trial may use."""
     precisions: tuple[str, ...] = ("fp32", "int8")
     """Precisions the provider computes in, as its documentation says."""
-    static_shapes: bool = False
-    """True when the provider needs every axis fixed before it takes a graph."""
     remedy: str = ""
     """What to install when the provider is missing."""
 

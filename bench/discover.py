@@ -18,8 +18,13 @@ from bench.errors import UsageError
 from bench.probe import Candidate
 
 PROBE_TIMEOUT_S = 60.0
-CHILD_ENV = {"TORCH_DEVICE_BACKEND_AUTOLOAD": "0"}
-"""A torch plug-in that cannot load makes `import torch` itself raise; ours are imported by name."""
+CHILD_ENV = {
+    # A torch plug-in that cannot load makes `import torch` itself raise; ours are imported by name.
+    "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
+    # CUDA numbers devices by speed unless told otherwise; NVML, which reads them, by bus id.
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",
+}
+"""Variables of every child that imports a framework."""
 
 
 @dataclass(frozen=True, slots=True)
