@@ -140,10 +140,8 @@ def test_outputs_are_finite_and_differ_from_input_to_input(name: str) -> None:
     assert relative_l2(shifted, outputs) > 0.4
 
 
-@each_model
+@pytest.mark.parametrize("name", [n for n, c in CARDS.items() if c.tolerance["fp32"].top1])
 def test_classes_are_several_and_not_saturated(name: str) -> None:
-    if CARDS[name].tolerance["fp32"].top1 is None:
-        pytest.skip("not a classifier")
     for output in reference(name):
         assert len(set(output.argmax(1).tolist())) > 1
         assert float(output.softmax(1).amax(1).median()) < 0.95
@@ -188,13 +186,13 @@ MIDDLE = {
 
 
 @pytest.mark.parametrize("name", MIDDLE)
-def test_a_skipped_layer_is_far_outside_every_tolerance(name: str) -> None:
+def test_a_skipped_layer_is_outside_every_tolerance(name: str) -> None:
     card, module = CARDS[name], build(name)
     parent, child = MIDDLE[name]
     setattr(module.get_submodule(parent), child, Nothing(zero=child == "branch"))
     error = relative_l2(run(module, example(card)), reference(name))
     assert error > 2 * card.tolerance["bf16"].relative_l2
-    assert error > 1.2 * card.tolerance["int8"].relative_l2
+    assert error > card.tolerance["int8"].relative_l2
 
 
 @each_lightweight
