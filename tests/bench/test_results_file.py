@@ -208,6 +208,15 @@ def test_writing_makes_the_folder_and_leaves_nothing_else(tmp_path: Path) -> Non
     assert names(path.parent) == ["out.json"]
 
 
+def test_a_reader_sees_the_old_file_or_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "out.json"
+    write_text(path, "old")
+    with path.open() as reader:
+        write_text(path, "new")
+        assert reader.read() == "old"
+    assert path.read_text() == "new"
+
+
 def test_a_full_disk_leaves_the_old_file(small_disk: Path) -> None:
     path = small_disk / "out.json"
     write_text(path, "old")

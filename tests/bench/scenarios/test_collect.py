@@ -139,8 +139,9 @@ def test_the_estimate_is_reported_on_the_way() -> None:
 def test_a_noisy_warm_up_does_not_count_for_the_estimate() -> None:
     told: list[Estimate] = []
     one = load(lambda number: MS * (50 if number < 5 else 1), report=told.append)
-    observe(one)
+    seen = observe(one)
     assert {estimate.value for estimate in told} == {MS}
+    assert max(estimate.n for estimate in told) <= len(seen.samples) - seen.warmup
 
 
 def test_a_steady_load_for_energy_lasts_as_long_as_asked() -> None:
