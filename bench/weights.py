@@ -18,11 +18,14 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+
+Network = TypeVar("Network", bound=nn.Module)
 
 _CHUNK = 1 << 15  # 64-bit draws at a time; small enough to stay in the cache
 _HALF = np.float32(2**23 - 0.5)
@@ -37,8 +40,8 @@ SHIFT = 0.03
 
 
 def build(
-    network: Callable[[], nn.Module], model: str, gains: Mapping[str, float] | None = None
-) -> nn.Module:
+    network: Callable[[], Network], model: str, gains: Mapping[str, float] | None = None
+) -> Network:
     """Construct `network()` on the CPU in fp32 and eval mode, with the weights of `model`.
 
     The network is constructed without storage first, so that nothing is initialized twice.
