@@ -88,9 +88,8 @@ def show(
     if json:
         common.print_json({"does": does, "adapter": asdict(found)})
         return
-    common.print_table(
-        [found.name, f"{found.vendor}  {found.title}"], [(tr("it"), tr(line)) for line in does]
-    )
+    title = found.title or found.vendor
+    common.print_table([f"{found.name}: {title}"], [(f"  {tr(line)}",) for line in does])
 
 
 def _read(name: str) -> Adapter:

@@ -12,11 +12,12 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import get_args
 
 from bench import cache, datasheet, process, registry
 from bench.conformance import sensing
 from bench.conformance.context import Files, Job, Listed
-from bench.conformance.verdict import Check, Report
+from bench.conformance.verdict import Check, Report, Status
 from bench.discover import Resolved
 from bench.energy import Window
 from bench.errors import HetbenchError
@@ -25,12 +26,14 @@ from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
 
 PROBE = "resnet8"
-"""The model of every check that needs only one: small, and a bit of everything."""
+"""The model of every check that needs only one: small, with convolutions and a matrix product."""
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""
 PREPARE_S = 600.0
 MAX_HANGS = 2
 """After so many checks that did not end, the rest is not tried."""
+MAX_SEEN = 1000
+"""Characters of what a check says."""
 ORDER: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
 """Precision of the checks: the first that the device supports."""
 
@@ -41,6 +44,17 @@ def models() -> list[ModelCard]:
     """The lightweight models of the zoo, the smallest first."""
     light = [card for card in registry.models().values() if card.size == "lightweight"]
     return sorted(light, key=lambda card: card.parameters)
+
+
+def session_checks(cards: Sequence[ModelCard]) -> tuple[str, ...]:
+    """Checks that share a process, in the order of the report."""
+    return (
+        *("probe-reasons", "devices-stable"),
+        *(f"supports-{precision}" for precision in PRECISIONS),
+        *(f"fidelity-{card.name}" for card in cards),
+        *("inputs-matter", "outputs-repeat", "fetch-last", "fetch-keeps", "placement"),
+        *("sync-waits", "throughput-limit", "memory-steady"),
+    )
 
 
 def check(
@@ -198,12 +212,7 @@ class _Run:
 
     def all(self, folder: Path) -> list[Check]:
         """Every check, in the order of the report."""
-        first = ["probe-reasons", "devices-stable"]
-        first += [f"supports-{precision}" for precision in PRECISIONS]
-        first += [f"fidelity-{card.name}" for card in self._job.cards]
-        first += ["inputs-matter", "outputs-repeat", "fetch-last", "fetch-keeps", "placement"]
-        first += ["sync-waits", "throughput-limit", "memory-steady"]
-        self._children(replace(self._job, checks=tuple(first)))
+        self._children(replace(self._job, checks=session_checks(self._job.cards)))
         self._two_processes(folder / "release")
         self._children(replace(self._job, checks=("memory-errors",)))
         for one in sensing.check(
@@ -243,9 +252,7 @@ class _Run:
             elif name == "idle":
                 self._load = Window(self._load_start, int(event["stamp_ns"]))
             elif name == "check" and left and event["id"] == left[0]:
-                left.pop(0)
-                one = Check(str(event["id"]), event["status"], str(event["seen"]))
-                self._checks[one.id] = one
+                self._checks[left.pop(0)] = _checked(event)
 
         # The child's own watchdog is quicker, and says where it hung.
         limit_s = (len(job.checks) + 1) * job.limit_s + job.busy_s
@@ -253,12 +260,12 @@ class _Run:
 
     def _two_processes(self, release: Path) -> None:
         """A first process lets go of the device, and a second one takes it."""
-        ids = ("devices-same-elsewhere", "second-process")
         self._children(replace(self._job, checks=("device-freed",), release=str(release)))
         first = self._checks.pop("device-freed")
-        for id in ids:
-            if id not in self._checks:
-                self._checks[id] = Check(id, first.status, f"in the first process: {first.seen}")
+        if "second-process" not in self._checks:
+            seen = f"in the first process: {first.seen}"
+            self._checks["devices-same-elsewhere"] = Check("devices-same-elsewhere", "skip", seen)
+            self._checks["second-process"] = Check("second-process", first.status, seen)
 
     def _second(self, release: Path) -> None:
         """While the first process has closed its session and lives, use the device in another."""
@@ -281,6 +288,13 @@ class _Run:
         if ended.status != "pass" or self._load is None:
             return ended.seen
         return self._load
+
+
+def _checked(event: process.Event) -> Check:
+    """A child's answer, which foreign code may have had a hand in."""
+    status: Status = event["status"] if event["status"] in get_args(Status) else "fail"
+    seen = "".join(c if c.isprintable() else " " for c in str(event["seen"]))
+    return Check(str(event["id"]), status, seen[:MAX_SEEN])
 
 
 def _hung(outcome: process.Outcome) -> bool:

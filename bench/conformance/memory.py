@@ -21,7 +21,6 @@ LOOK = 25
 ALLOWED_BYTES = 16 << 20
 """Growth over all runs that allocators and their pools may show: 32 KiB a run."""
 SLOTS = 3
-BATCH = 2
 
 TOO_MUCH = 1.1
 """Share of the device's memory that the least a workload needs is above all doubt too much."""
@@ -31,7 +30,7 @@ TOO_MUCH_IN_FACT = 0.5
 
 def memory_steady(context: Context) -> Found:
     """Neither the process nor the device holds more after 500 runs."""
-    slots = context.draw(context.job.probe, BATCH, SLOTS, "memory")
+    slots = context.draw(context.job.probe, 1, SLOTS, "memory")
     process = psutil.Process()
     sizes: list[tuple[int, int]] = []
     with context.probe_session(slots) as session:
