@@ -19,7 +19,6 @@ from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
 from bench.model import Arrays, ModelCard, Precision
 
-CALIBRATION_SETS = 8
 PREPARE_RULES = 1
 """Raised when references or checks are made in another way."""
 
@@ -111,7 +110,9 @@ def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
     return quantize.prepared(
         path,
         precision,
-        lambda: inputs.slots(card.inputs, card.batch or 1, CALIBRATION_SETS, calibration),
+        lambda: inputs.slots(
+            card.inputs, card.batch or 1, quantize.CALIBRATION_SETS[card.size], calibration
+        ),
     )
 
 

@@ -94,7 +94,7 @@ def run(
 
     if resume is not None:
         with Progress(common.console(stderr=True)) as progress:
-            done = runs.resume(resume, wait, progress)
+            done = runs.resume(resume, wait, trust_adapter, progress)
         _report(done, json)
     cards = _own_models(onnx, shape)
     if cards and not precision:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench import discover, results_file
+from bench import discover, registry, results_file, trust
 from bench.errors import UsageError
 from bench.lock import DeviceLocks
 from bench.probe import Candidate
@@ -36,11 +38,15 @@ def start(plan: Plan, out: Path, wait_s: float, listener: Listener) -> Finished:
         return _carry_out(plan, state.fresh(plan), journal, out, 0, listener)
 
 
-def resume(path: Path, wait_s: float, listener: Listener) -> Finished:
+def resume(path: Path, wait_s: float, trusted: bool, listener: Listener) -> Finished:
     """Take up the run of a journal on the devices it began on; raises as `start` does, and
-    UsageError when this is another machine."""
+    UsageError when this is another machine, or when the journal holds an adapter from outside
+    and `trusted` is False."""
     journal, plan, entries = Journal.reopen(path)
     with journal:
+        for adapter in {target.adapter.name: target.adapter for target in plan.targets}.values():
+            if registry.adapters().get(adapter.name) != adapter:
+                trust.require_trust(adapter, path, trusted)
         done = [entry for entry in entries if "resumed" not in entry]
         states = state.restore(plan, done)
         _check_devices(plan)
@@ -51,9 +57,14 @@ def resume(path: Path, wait_s: float, listener: Listener) -> Finished:
             return _carry_out(plan, states, journal, out, times, listener)
 
 
-def _devices(plan: Plan, wait_s: float, listener: Listener) -> DeviceLocks:
+@contextmanager
+def _devices(plan: Plan, wait_s: float, listener: Listener) -> Iterator[None]:
+    """Hold every device of the plan; say of one whose last holder was killed."""
     keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
-    return DeviceLocks(keys, HOLDER, wait_s, listener.note)
+    with DeviceLocks(keys, HOLDER, wait_s, listener.note) as locks:
+        for holder in {str(one) for one in locks.left_behind.values()}:
+            listener.note(f"took over the lock of a run that was killed: {holder}")
+        yield
 
 
 def _carry_out(

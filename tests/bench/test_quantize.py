@@ -30,7 +30,7 @@ def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelCard, Path]:
 
 
 def _sets(card: ModelCard, key: str = "calibration") -> list[Arrays]:
-    return inputs.slots(card.inputs, 1, quantize.CALIBRATION_SETS, key)
+    return inputs.slots(card.inputs, 1, quantize.CALIBRATION_SETS[card.size], key)
 
 
 def _error(path: Path, source: Path, feeds: Sequence[Arrays]) -> float:
