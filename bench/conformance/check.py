@@ -9,35 +9,28 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
 from bench import cache, datasheet, process, registry
-from bench.conformance import sensing
+from bench.conformance import preparing, sensing
 from bench.conformance.context import Files, Job, Listed
+from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
 from bench.discover import Resolved
 from bench.energy import Window
-from bench.errors import HetbenchError
 from bench.model import PRECISIONS, ModelCard, Precision
 from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
 
-PROBE = "resnet8"
-"""The model of every check that needs only one: small, with convolutions and a matrix product."""
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""
-PREPARE_S = 600.0
 MAX_HANGS = 2
 """After so many checks that did not end, the rest is not tried."""
 MAX_SEEN = 1000
 """Characters of what a check says."""
-ORDER: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
-"""Precision of the checks: the first that the device supports."""
-
-Tell = Callable[[str], None]
 
 
 def models() -> list[ModelCard]:
@@ -72,11 +65,11 @@ def check(
     seed = secrets.randbelow(1 << 31)
     cards = list(cards or models())
     with tempfile.TemporaryDirectory(prefix="hetbench-") as folder:
-        files = _prepare(target, cards, seed, tell)
+        files = prepare(target, cards, seed, tell)
         try:
-            precision = _precision(target, files)
+            precision = preparing.precision(target, files)
             if precision != ORDER[0]:
-                files += _prepare(target, cards, seed, tell, precision)
+                files += prepare(target, cards, seed, tell, precision)
             run = _Run(target, _job(target, cards, files, seed, precision, limit_s), tell)
             checks = run.all(Path(folder))
         finally:
@@ -93,78 +86,6 @@ def check(
         started_at=started_at,
         wall_s=time.monotonic() - start,
         checks=tuple(checks),
-    )
-
-
-def _prepare(
-    target: Resolved,
-    cards: Sequence[ModelCard],
-    seed: int,
-    tell: Tell,
-    precision: Precision | None = None,
-) -> list[Files]:
-    """Files of every model at fp32 and of the probe model at each precision; or, with a precision,
-    of the other models at that one."""
-    probe = registry.model(PROBE)
-    if precision is None:
-        wanted = [(probe, one) for one in ORDER]
-        wanted += [(card, ORDER[0]) for card in cards if card.name != PROBE]
-    else:
-        wanted = [(card, precision) for card in cards if card.name != PROBE]
-    found: dict[str, Files] = {}
-
-    def on_event(event: process.Event) -> None:
-        if event["event"] == "preparing":
-            tell(f"preparing {event['what']}")
-        elif event["event"] == "prepared":
-            card, wants = wanted[int(event["case"])]
-            status, reason = event["status"], event["reason"]
-            if status == "disk":
-                raise HetbenchError(reason)
-            found[event["case"]] = Files(
-                card.name,
-                wants,
-                event["onnx"],
-                event["reference"],
-                refusal=reason if status == "unsupported" else None,
-                problem=reason if status == "failed" else None,
-            )
-
-    job = {
-        "kind": "prepare",
-        "backend": target.backend,
-        "adapter": asdict(target.adapter),
-        "options": target.options,
-        "seed": seed,
-        "source": "",
-        "cases": [
-            {
-                "id": str(place),
-                "card": asdict(card),
-                "precision": one,
-                "batch": None,
-                "device": asdict(target.device),
-            }
-            for place, (card, one) in enumerate(wanted)
-        ],
-    }
-    outcome = process.run(job, on_event, PREPARE_S, target.environment)
-    for place, (card, one) in enumerate(wanted):
-        if str(place) not in found:
-            found[str(place)] = Files(
-                card.name, one, problem=f"preparing the model {_how(outcome, PREPARE_S)}"
-            )
-    return [found[str(place)] for place in range(len(wanted))]
-
-
-def _precision(target: Resolved, files: Sequence[Files]) -> Precision:
-    probes = {one.precision: one for one in files if one.model == PROBE}
-    for precision in ORDER:
-        if probes[precision].refusal is None:
-            return precision
-    raise HetbenchError(
-        f"{target.target} cannot be checked: it refuses {PROBE} in every precision, in "
-        f"{ORDER[0]} because {probes[ORDER[0]].refusal}"
     )
 
 
@@ -232,9 +153,9 @@ class _Run:
                 return
             outcome = self._child(replace(job, checks=tuple(left)), left)
             if left:
-                self._hangs += _hung(outcome)
+                self._hangs += hung(outcome)
                 id = left.pop(0)
-                self._checks[id] = Check(id, "fail", f"the process {_how(outcome, job.limit_s)}")
+                self._checks[id] = Check(id, "fail", f"the process {how(outcome, job.limit_s)}")
 
     def _child(self, job: Job, left: list[str]) -> process.Outcome:
         """One child; takes what it has done off `left`."""
@@ -295,15 +216,3 @@ def _checked(event: process.Event) -> Check:
     status: Status = event["status"] if event["status"] in get_args(Status) else "fail"
     seen = "".join(c if c.isprintable() else " " for c in str(event["seen"]))
     return Check(str(event["id"]), status, seen[:MAX_SEEN])
-
-
-def _hung(outcome: process.Outcome) -> bool:
-    return outcome.timed_out or (outcome.returncode == 1 and "Timeout (" in outcome.printed)
-
-
-def _how(outcome: process.Outcome, limit_s: float) -> str:
-    """How a child ended that should have gone on."""
-    if _hung(outcome):
-        return f"did not end within {limit_s:g} s"
-    last = (outcome.printed.splitlines() or [""])[-1][:300]
-    return f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}: {last}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
@@ -141,12 +142,22 @@ def _bounds(channel: Channel, record: SensorRecord, device: Device) -> tuple[flo
     if channel.quantity == "memory_used_bytes":
         return 0.0, 1.05 * device.memory_bytes if device.memory_bytes else float("inf")
     sheet = datasheet.find(device)
-    _, limits = record.series("power_limit_w")
+    limit_w = _limit_w(record)
     if channel.scope == "node" or channel.quantity == "power_limit_w":
         return 0.0, SCOPE_W[channel.scope]
     if sheet is not None and sheet.board_power_w is not None:
         return 0.0, 2 * sheet.board_power_w
-    return 0.0, 2 * max(limits) if limits else SCOPE_W[channel.scope]
+    return 0.0, 2 * limit_w if limit_w else SCOPE_W[channel.scope]
+
+
+def _limit_w(record: SensorRecord) -> float | None:
+    """The board's own power limit, as the sensor tells it."""
+    _, read = record.series("power_limit_w")
+    facts = record.probe.facts
+    told = facts.get("power_limit_default_w", facts.get("power_limit_w", ""))
+    with contextlib.suppress(ValueError):
+        read.append(float(told))
+    return max(read, default=None)
 
 
 def judge_moves(record: SensorRecord, idle: Window, busy: Window) -> Found:

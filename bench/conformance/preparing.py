@@ -1,0 +1,104 @@
+"""Prepared files for the checks, and what a child that ended early says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from bench import process, registry
+from bench.conformance.context import Files
+from bench.discover import Resolved
+from bench.errors import HetbenchError
+from bench.model import ModelCard, Precision
+
+PROBE = "resnet8"
+"""The model of every check that needs only one: small, with convolutions and a matrix product."""
+ORDER: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
+"""Precision of the checks: the first that the device supports."""
+PREPARE_S = 600.0
+
+Tell = Callable[[str], None]
+
+
+def prepare(
+    target: Resolved,
+    cards: Sequence[ModelCard],
+    seed: int,
+    tell: Tell,
+    precision: Precision | None = None,
+) -> list[Files]:
+    """Files of every model at fp32 and of the probe model at each precision; or, with a precision,
+    of the other models at that one."""
+    probe = registry.model(PROBE)
+    if precision is None:
+        wanted = [(probe, one) for one in ORDER]
+        wanted += [(card, ORDER[0]) for card in cards if card.name != PROBE]
+    else:
+        wanted = [(card, precision) for card in cards if card.name != PROBE]
+    found: dict[str, Files] = {}
+
+    def on_event(event: process.Event) -> None:
+        if event["event"] == "preparing":
+            tell(f"preparing {event['what']}")
+        elif event["event"] == "prepared":
+            card, wants = wanted[int(event["case"])]
+            status, reason = event["status"], event["reason"]
+            if status == "disk":
+                raise HetbenchError(reason)
+            found[event["case"]] = Files(
+                card.name,
+                wants,
+                event["onnx"],
+                event["reference"],
+                refusal=reason if status == "unsupported" else None,
+                problem=reason if status == "failed" else None,
+            )
+
+    job = {
+        "kind": "prepare",
+        "backend": target.backend,
+        "adapter": asdict(target.adapter),
+        "options": target.options,
+        "seed": seed,
+        "source": "",
+        "cases": [
+            {
+                "id": str(place),
+                "card": asdict(card),
+                "precision": one,
+                "batch": None,
+                "device": asdict(target.device),
+            }
+            for place, (card, one) in enumerate(wanted)
+        ],
+    }
+    outcome = process.run(job, on_event, PREPARE_S, target.environment)
+    for place, (card, one) in enumerate(wanted):
+        if str(place) not in found:
+            found[str(place)] = Files(
+                card.name, one, problem=f"preparing the model {how(outcome, PREPARE_S)}"
+            )
+    return [found[str(place)] for place in range(len(wanted))]
+
+
+def precision(target: Resolved, files: Sequence[Files]) -> Precision:
+    probes = {one.precision: one for one in files if one.model == PROBE}
+    for precision in ORDER:
+        if probes[precision].refusal is None:
+            return precision
+    raise HetbenchError(
+        f"{target.target} cannot be checked: it refuses {PROBE} in every precision, in "
+        f"{ORDER[0]} because {probes[ORDER[0]].refusal}"
+    )
+
+
+def hung(outcome: process.Outcome) -> bool:
+    return outcome.timed_out or (outcome.returncode == 1 and "Timeout (" in outcome.printed)
+
+
+def how(outcome: process.Outcome, limit_s: float) -> str:
+    """How a child ended that should have gone on."""
+    if hung(outcome):
+        return f"did not end within {limit_s:g} s"
+    last = (outcome.printed.splitlines() or [""])[-1][:300]
+    return f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}: {last}"

@@ -1,0 +1,70 @@
+"""The conformance kit on a real asynchronous device, honest and not."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from . import builder
+
+HERE = Path(__file__).parent
+
+pytestmark = [
+    pytest.mark.skipif(shutil.which("g++") is None, reason="building the device needs g++"),
+    pytest.mark.skipif(sys.platform != "linux", reason="its memory is a Linux memfd"),
+]
+
+CODE = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from bench import discover, registry, toml
+from bench.adapter import Adapter
+from bench.conformance import check, preparing
+
+adapter = toml.load(Adapter, Path(sys.argv[1]))
+found = discover.discover(discover.named(["torch@refnpu:0"], [adapter]))
+target = discover.resolve("torch@refnpu:0", found)
+cards = [registry.model("resnet8"), registry.model("minilm-l6")]
+if len(sys.argv) > 2:  # only these checks
+    files = preparing.prepare(target, cards[:1], 7, str)
+    run = check._Run(target, check._job(target, cards[:1], files, 7, "fp32", 60.0), str)
+    run._children(replace(run._job, checks=tuple(sys.argv[2:])))
+    checks = run._checks.values()
+else:
+    checks = check.check(target, str, cards).checks
+print(json.dumps({one.id: [one.status, one.seen] for one in checks}))
+"""
+
+
+def conform(*checks: str, **variables: str) -> dict[str, list[str]]:
+    """Id -> status and what was seen."""
+    path = os.pathsep.join([str(builder.installed()), str(HERE.parents[1])])
+    done = subprocess.run(
+        [sys.executable, "-c", CODE, str(HERE / "refnpu.toml"), *checks],
+        env={**os.environ, "PYTHONPATH": path, "REFNPU_MEMORY_MIB": "256", **variables},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[str]] = json.loads(done.stdout)
+    return found
+
+
+def test_an_honest_device_passes() -> None:
+    found = conform()
+    assert {id: seen for id, (status, seen) in found.items() if status == "fail"} == {}
+    assert found["sync-waits"][0] == "pass"
+    assert "ends as out of memory" in found["memory-errors"][1]
+
+
+def test_a_synchronize_that_does_not_wait_is_caught() -> None:
+    status, seen = conform("sync-waits", REFNPU_EARLY_SYNC="1")["sync-waits"]
+    assert (status, "left to do" in seen) == ("fail", True)
