@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -130,5 +131,5 @@ def test_a_device_in_use_is_not_checked(cli: Cli) -> None:
         assert done.returncode == 3
         assert "hetbench adapter check" in done.stderr
     finally:
-        first.kill()
+        first.send_signal(signal.SIGINT)
         first.communicate()
