@@ -143,11 +143,13 @@ def check(
     from bench import lock, results_file
     from bench.conformance.check import check as conform
     from bench.report import conformance
+    from bench.runner.execute import stoppable
 
     resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
     console = common.console(stderr=True)
     keys = resolved.device.locks or (resolved.device.id,)
     with (
+        stoppable(),
         console.status(tr("starting")) as status,
         lock.DeviceLocks(keys, "hetbench adapter check", wait, status.update),
     ):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
 
 import pytest
@@ -131,5 +130,5 @@ def test_a_device_in_use_is_not_checked(cli: Cli) -> None:
         assert done.returncode == 3
         assert "hetbench adapter check" in done.stderr
     finally:
-        first.send_signal(signal.SIGINT)
+        first.terminate()
         first.communicate()
