@@ -25,7 +25,6 @@ def device(name: str) -> Device:
         ("NVIDIA A100-SXM4-40GB", "int8", 624, 400),
         ("NVIDIA A100 80GB PCIe", "fp16", 312, 300),
         ("NVIDIA L40S", "fp16", 366.5, 350),
-        ("NVIDIA GeForce RTX 4090", "fp32", 82.6, 450),
         ("Ascend910B3", "fp16", 313.5, None),
         ("Ascend910B4", "bf16", 280.5, None),
         ("Ascend910_9392", "bf16", 376.5, None),
