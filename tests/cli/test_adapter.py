@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -123,11 +124,12 @@ def test_a_failed_check_is_exit_code_1(cli: Cli) -> None:
 def test_a_device_in_use_is_not_checked(cli: Cli) -> None:
     first = cli.start("adapter", "check", "simulated+fault=hang@sim:4")
     try:
-        for _ in range(100):
-            done = cli("adapter", "check", "simulated@sim:4")
-            if "in use" in done.stderr:
-                break
+        deadline = time.monotonic() + 60
+        while not any((cli.folder / "locks").iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        done = cli("adapter", "check", "simulated@sim:4")
         assert done.returncode == 3
+        assert "in use" in done.stderr
         assert "hetbench adapter check" in done.stderr
     finally:
         first.terminate()
