@@ -655,11 +655,38 @@ CONFORMANCE = {
     "{}: an error in the measurement, or work that was not done": "{}：测量有误，或工作没有真正完成",
 }
 
+TYPER = {
+    "Arguments": "参数",
+    "Commands": "命令",
+    "Error": "错误",
+    "Got unexpected extra argument(s) ({})": "多余的参数：{}",
+    "Invalid value for {}: {}": "{} 的值无效：{}",
+    "Missing argument {}.": "缺少参数 {}。",
+    "Missing command.": "缺少命令。",
+    "No such command {}.": "没有命令 {}。",
+    "No such command {}. Did you mean {}?": "没有命令 {}。您是想用 {} 吗？",
+    "No such option: {}": "没有选项 {}",
+    "No such option: {} (Possible options: {})": "没有选项 {}（相近的选项：{}）",
+    "Option {} does not take a value.": "选项 {} 不带值。",
+    "Option {} requires an argument.": "选项 {} 需要一个值。",
+    "Options": "选项",
+    "Show this message and exit.": "显示本帮助。",
+    "Try [blue]'{{command_path}} {{help_option}}'[/] for help.": "帮助见 [blue]'{{command_path}} {{help_option}}'[/]。",
+    "Usage: {}": "用法：{}",
+    "[default: {{}}]": "[默认：{{}}]",
+    "[required]": "[必填]",
+    "{} is not a valid float.": "{} 不是数。",
+    "{} is not a valid int range.": "{} 不是整数。",
+    "{} is not a valid int.": "{} 不是整数。",
+    "{} is not in the range {}.": "{} 不在范围 {} 之内。",
+}
+"""The command line library's own messages."""
+
 ZH: dict[str, str] = {
     english: chinese
     for section in (
         *(WORDS, STATUSES, TASKS, COMMANDS, ASKING, FILES, OWN_MODELS, MACHINE, BACKENDS),
-        *(REMEDIES, SENSORS, ENERGY, TRIALS, FAULTS, CONFORMANCE),
+        *(REMEDIES, SENSORS, ENERGY, TRIALS, FAULTS, CONFORMANCE, TYPER),
     )
     for english, chinese in section.items()
 }

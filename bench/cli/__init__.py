@@ -9,7 +9,7 @@ import typer
 from bench import __version__
 from bench.cli import adapter, devices, models, run, selftest, show, suites
 from bench.errors import HetbenchError
-from bench.text import tr
+from bench.text import language, tr
 
 app = typer.Typer(
     name="hetbench",
@@ -44,6 +44,10 @@ def _options(
 
 def main() -> None:
     """Entry point of the command `hetbench`."""
+    if language() == "zh":
+        from bench.cli import chinese
+
+        chinese.speak()
     try:
         app()
     except HetbenchError as error:

@@ -1,0 +1,70 @@
+"""What typer says to a Chinese reader."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from typer import rich_utils
+from typer.testing import CliRunner
+
+from bench.catalogue import TYPER
+from bench.cli import app, chinese
+from tests.conftest import Cli
+
+EXAMPLES = {
+    "--help": ["用法：hetbench", "─ 选项 ─", "─ 命令 ─", "显示本帮助。"],
+    "show --help": ["─ 参数 ─", "[必填]"],
+    "run --help": ["[默认：quick]"],
+    "show": ["用法：", "帮助见 'hetbench show -h'。", "─ 错误 ─", "缺少参数 'FILE'。"],
+    "run --seeed 3": ["没有选项 --seeed（相近的选项：--seed）"],
+    "run --qqq": ["没有选项 --qqq"],
+    "runn": ["没有命令 'runn'。您是想用 'run' 吗？"],
+    "qqq": ["没有命令 'qqq'。"],
+    "adapter --": ["缺少命令。"],
+    "run a b": ["多余的参数：b"],
+    "run --target": ["选项 '--target' 需要一个值。"],
+    "run --json=3": ["选项 '--json' 不带值。"],
+    "run --batch x": ["'--batch' / '-b' 的值无效：'x' 不是整数。"],
+    "run --trials x": ["'--trials' 的值无效：'x' 不是整数。"],
+    "run --trials 0": ["'--trials' 的值无效：0 不在范围 1<=x<=1000 之内。"],
+    "run --wait x": ["'--wait' 的值无效：'x' 不是数。"],
+}
+"""Words of a command -> some of what they bring up."""
+
+
+@pytest.fixture
+def speaking(monkeypatch: pytest.MonkeyPatch) -> CliRunner:
+    """A runner of commands in this process, where typer speaks Chinese until the test ends."""
+    monkeypatch.setenv("HETBENCH_LANG", "zh")
+    for name in (*chinese.STRINGS, "highlighter"):
+        monkeypatch.setattr(rich_utils, name, getattr(rich_utils, name))
+    chinese.speak()
+    return CliRunner(env={"COLUMNS": "100"})
+
+
+@pytest.mark.parametrize("words", EXAMPLES)
+def test_help_and_usage_errors(speaking: CliRunner, words: str) -> None:
+    done = speaking.invoke(app, words.split(), prog_name="hetbench")
+    assert done.exit_code == (0 if "--help" in words else 2)
+    assert [text for text in EXAMPLES[words] if text not in done.output] == [], done.output
+
+
+@pytest.mark.parametrize("entry", TYPER.values())
+def test_every_entry_has_its_example(entry: str) -> None:
+    shown = re.sub(r"\[/?(?:blue)?\]", "", entry)
+    pattern = ".+".join(map(re.escape, re.split(r"\{+\w*\}+", shown)))
+    assert any(re.search(pattern, text) for texts in EXAMPLES.values() for text in texts)
+
+
+def test_help_is_not_cut_off(cli: Cli) -> None:
+    done = cli("run", "--help", env={"HETBENCH_LANG": "zh", "COLUMNS": "80"})
+    assert done.returncode == 0, done.stderr
+    assert "─ 选项 ─" in done.stdout
+    assert "…" not in done.stdout
+
+
+def test_english_is_left_as_it_is(cli: Cli) -> None:
+    done = cli("show", "--help")
+    for text in ("Usage: ", "─ Arguments ─", "─ Options ─", "Show this message and exit."):
+        assert text in done.stdout
