@@ -5,7 +5,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11 python3.10; 
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && echo $$p && break; done)
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: run test bench test-adapters test-gpu clean
+.PHONY: run test bench test-adapters test-gpu schema clean
 
 run: $(VENV)/installed
 	$(VENV)/bin/hetbench run quick
@@ -24,6 +24,9 @@ test-adapters: $(VENV)/installed-dev
 
 test-gpu: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest -m gpu -v -rs
+
+schema: $(VENV)/installed-dev
+	$(VENV)/bin/python tests/test_schema.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks
