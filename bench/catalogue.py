@@ -516,6 +516,7 @@ TRIALS = {
     "memory ran out": "内存不足",
     "memory ran out in phase {}; the worker died of it": "在{}阶段内存不足，工作进程因此终止",
     "memory ran out: {}": "内存不足：{}",
+    "no process could be started to prepare models: {}": "无法启动准备模型的进程：{}",
     "no reason was recorded": "没有记录原因",
     "no result within {} s, in phase {}; the worker was ended": "{} 秒内没有结果，停在{}阶段；工作进程已被终止",
     "outputs differ from the reference by {} relative L2; {} is allowed at this precision": "输出与参考的相对 L2 误差为 {}；此精度允许 {}",
