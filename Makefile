@@ -14,7 +14,7 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest -n 2
 
 bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
@@ -38,7 +38,7 @@ $(VENV)/bin/python:
 # torch first and by its exact version: from a range, pip may choose a build of several gigabytes.
 $(VENV)/installed: pyproject.toml setup.py constraints.txt | $(VENV)/bin/python
 	$(PIP) "$$(grep '^torch==' constraints.txt)"
-	$(PIP) --editable '.[openvino]'
+	$(PIP) --editable .
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed

@@ -65,7 +65,6 @@ WORDS = {
     "software": "软件",
     "starting": "启动",
     "status": "状态",
-    "stopped": "已停止",
     "suite": "套件",
     "sustained": "持续负载",
     "target": "目标",

@@ -28,7 +28,10 @@ EVENT_TIMES = 20
 MAX_BATCH = 4096
 SEARCH_GAIN = 1.03
 """A doubled batch is worth it when it raises throughput by this factor."""
+SEARCH_LOSS = 0.9
+"""A rate below this share of the best ends the search: larger batches only get slower."""
 SEARCH_S = 0.2
+SEARCH_ITEMS = 8
 REPORT_EVERY_NS = 250_000_000
 
 
@@ -180,6 +183,8 @@ def search(job: Job, backend: Backend, emit: Emit) -> None:
     best = 0.0
     disappointments = 0
     batch = 1
+    # A few items, repeated: making thousands would take longer than running them.
+    few = inputs.slots(job.card.inputs, SEARCH_ITEMS, 2, _key(job, "search"))
     while batch <= MAX_BATCH and disappointments < 2:
         emit("trying", batch=batch)
         workload, _ = _workload(job, backend, batch)
@@ -189,7 +194,7 @@ def search(job: Job, backend: Backend, emit: Emit) -> None:
             if batch == 1:
                 raise Unsupported(refusal)
             return
-        slots = inputs.slots(job.card.inputs, batch, 2, _key(job, "search"))
+        slots = [fidelity.check_batches(items, batch)[0] for items in few]
         try:
             rate = _rate(backend, workload, job, slots)
         except Exception as error:
@@ -200,6 +205,8 @@ def search(job: Job, backend: Backend, emit: Emit) -> None:
                 return
             raise
         emit("batch", batch=batch, items_per_s=rate, reason=None)
+        if rate < best * SEARCH_LOSS:
+            return
         disappointments = 0 if rate > best * SEARCH_GAIN else disappointments + 1
         best = max(best, rate)
         batch *= 2

@@ -53,9 +53,6 @@ def main() -> None:
     except HetbenchError as error:
         print(f"hetbench: {tr(str(error))}", file=sys.stderr)  # noqa: T201 - the command line's own voice
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        print(f"hetbench: {tr('stopped')}", file=sys.stderr)  # noqa: T201
-        sys.exit(3)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()
         sys.exit(0)

@@ -1,4 +1,5 @@
-"""Carrying out a plan: prepare, search batches, run every trial, journal each before the next."""
+"""Carrying out a plan: every trial, journalled before the next; before a case's first one its
+model is prepared and its batch searched."""
 
 from __future__ import annotations
 
@@ -37,11 +38,13 @@ def execute(
     current: tuple[Case, int] | None = None
     try:
         with stoppable():
-            preparing.prepare(plan, states, listener)
             rest(plan, meters, listener)
             while steps := remaining(plan, states):
                 step = steps[0]
                 case, state = cases[step.case_id], states[step.case_id]
+                if not state.prepared:
+                    preparing.prepare(plan, case.card.name, states, listener)
+                    continue
                 if state.batch is None:
                     search(plan, case, state, journal, listener)
                     continue

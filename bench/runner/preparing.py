@@ -1,4 +1,8 @@
-"""Seeing to the prepared files of all cases before the first trial, in processes of their own."""
+"""Seeing to a model's prepared files before its first trial, in processes of their own.
+
+A model is prepared when the first of its cases is due, so that a long suite starts at once; never
+while a trial measures.
+"""
 
 from __future__ import annotations
 
@@ -20,19 +24,22 @@ from bench.suite import Case
 AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0
 
+Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | OSError]]
 
-def prepare(plan: Plan, states: Mapping[str, CaseState], listener: Listener) -> None:
-    """Give every case its prepared files, or settle it with the reason why it has none.
 
-    One child per backend and adapter, two at once; they share files through locks in the cache
-    folder, as other runs do.
+def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: Listener) -> None:
+    """Give every case of the model its prepared files, or settle it with the reason for none.
+
+    One child per backend, adapter and options, two at once; they share files through locks in
+    the cache folder, as other runs do.
     """
     groups: dict[str, list[Case]] = {}
     for case in plan.cases:
-        if states[case.id].settled is None:
+        if case.card.name == model and states[case.id].settled is None:
             target = plan.target(case)
-            groups.setdefault(f"{target.backend}/{target.adapter.name}", []).append(case)
-    events: queue.Queue[tuple[list[Case], process.Event | process.Outcome]] = queue.Queue()
+            software = f"{target.backend}/{target.adapter.name}/{target.options}"
+            groups.setdefault(software, []).append(case)
+    events: Events = queue.Queue()
     waiting = list(groups.values())
     running = 0
     done: set[str] = set()
@@ -43,6 +50,8 @@ def prepare(plan: Plan, states: Mapping[str, CaseState], listener: Listener) -> 
             threading.Thread(target=_child, args=(plan, cases, events), daemon=True).start()
             running += 1
         cases, event = events.get()
+        if isinstance(event, OSError):
+            raise HetbenchError(f"no process could be started to prepare models: {event}")
         if isinstance(event, process.Outcome):
             running -= 1
             _settle_rest([case for case in cases if case.id not in done], states, event)
@@ -52,6 +61,7 @@ def prepare(plan: Plan, states: Mapping[str, CaseState], listener: Listener) -> 
         elif event["event"] == "prepared":
             done.add(event["case"])
             state = states[event["case"]]
+            state.prepared = True
             state.onnx, state.onnx_sha256 = event["onnx"], event["onnx_sha256"]
             state.reference = event["reference"]
             if event["status"] == "disk":
@@ -64,7 +74,7 @@ def prepare(plan: Plan, states: Mapping[str, CaseState], listener: Listener) -> 
 def _child(
     plan: Plan,
     cases: list[Case],
-    events: queue.Queue[tuple[list[Case], process.Event | process.Outcome]],
+    events: Events,
 ) -> None:
     target = plan.target(cases[0])
     job: dict[str, Any] = {
@@ -77,10 +87,14 @@ def _child(
         "cases": [_request(case, plan.target(case)) for case in cases],
     }
     timeout_s = CASE_TIMEOUT_S * len(cases)
-    outcome = process.run(
-        job, lambda event: events.put((cases, event)), timeout_s, target.environment
-    )
-    events.put((cases, outcome))
+    try:
+        outcome = process.run(
+            job, lambda event: events.put((cases, event)), timeout_s, target.environment
+        )
+    except OSError as error:  # no process or descriptor to be had; the main thread must not wait
+        events.put((cases, error))
+    else:
+        events.put((cases, outcome))
 
 
 def _request(case: Case, target: Resolved) -> dict[str, Any]:

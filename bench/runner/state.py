@@ -26,6 +26,8 @@ class CaseState:
     trials: dict[int, Trial] = field(default_factory=dict)
     settled: tuple[Status, str] | None = None
     """Status and reason of a case that needs no further trials."""
+    prepared: bool = False
+    """Whether this run has seen to its files; they may be there from an earlier one."""
     onnx: str | None = None
     onnx_sha256: str | None = None
     reference: str | None = None
