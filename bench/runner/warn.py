@@ -8,7 +8,7 @@ from bench import environment
 from bench.results import Case, Trial
 from bench.runner.plan import Plan
 
-WIDE = 3.0
+WIDE = 3
 """An interval this many times wider than asked for is worth a word."""
 
 
@@ -18,23 +18,41 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
     if any(target.simulated for target in plan.targets):
         found.append(("a simulated device took part: these figures measure nothing real", None))
     found += [(text, None) for text in environment.warnings(plan.environment)]
+    found += [(text, None) for text in _unsettled(cases)]
     for case in cases:
         found += [(text, case.id) for text in dict.fromkeys(_case_warnings(case))]
     return found
 
 
-def _case_warnings(case: Case) -> Iterator[str]:
-    good = [trial for trial in case.trials if trial.status == "ok"]
-    if good and not all(series.steady for trial in good for series in trial.series.values()):
-        yield "steady state was not reached in the warm-up; raise warmup_s in the suite"
-    asked = float(case.settings["confidence_width"] or 0)
-    wide = max((_width(trial) for trial in good), default=0.0)
-    if asked and wide > WIDE * asked:
+def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
+    """One sentence for all cases that were not level, one for all that were not exact enough."""
+    ran = [(case, [t for t in case.trials if t.status == "ok"]) for case in cases]
+    ran = [(case, good) for case, good in ran if good]
+    restless = sum(
+        not all(series.steady for trial in good for series in trial.series.values())
+        for _, good in ran
+    )
+    if restless:
         yield (
-            f"the interval of the median is {wide:.0%} wide where {asked:.0%} was asked for; "
-            "quiet the machine, or raise --budget"
+            f"steady state was not reached in the warm-up of {restless} of {len(ran)} cases; "
+            "raise warmup_s in the suite"
         )
-    for trial in good:
+    excess = {
+        case.id: max(map(_width, good)) / float(case.settings["confidence_width"] or 1)
+        for case, good in ran
+    }
+    wide = [name for name, times in excess.items() if times > WIDE]
+    if wide:
+        worst = max(wide, key=lambda name: excess[name])
+        yield (
+            f"the interval of the median stayed more than {WIDE} times as wide as asked for in "
+            f"{len(wide)} of {len(ran)} cases, {excess[worst]:.0f} times in {worst}; quiet the "
+            "machine, or raise --budget"
+        )
+
+
+def _case_warnings(case: Case) -> Iterator[str]:
+    for trial in case.trials:
         if trial.telemetry is not None:
             yield from trial.telemetry.warnings
     busy = max((trial.parent_cpu_share or 0 for trial in case.trials), default=0.0)
