@@ -32,11 +32,11 @@ def derive(
         for name, p in PERCENTILES.items():
             estimate = stats.percentile(latency, p)
             if estimate is not None:
-                metrics[f"latency_{name}_ns"] = _metric(estimate)
+                metrics[f"latency_{name}_ns"] = metric(estimate)
         metrics["latency_mean_ns"] = Metric(value=float(latency.mean()), n=len(latency))
         if flops_per_item:
             work = flops_per_item * items_per_run
-            metrics["achieved_flops_per_s"] = _rate(metrics["latency_p50_ns"], work)
+            metrics["achieved_flops_per_s"] = rate(metrics["latency_p50_ns"], work)
     if "round" in series:
         rounds = series["round"]
         metrics |= _throughput("throughput", rounds)
@@ -44,7 +44,7 @@ def derive(
             work = flops_per_item * rounds.items_per_sample
             middle = stats.median(measured(rounds))
             if middle is not None:
-                metrics["achieved_flops_per_s"] = _rate(_metric(middle), work)
+                metrics["achieved_flops_per_s"] = rate(metric(middle), work)
         if rounds.stopped_by == "time":
             metrics |= _over_time(rounds)
     if "end_to_end_round" in series:
@@ -52,7 +52,7 @@ def derive(
     if device_event_ns is not None:
         estimate = stats.median(samples(device_event_ns))
         if estimate is not None:
-            metrics["device_event_p50_ns"] = _metric(estimate)
+            metrics["device_event_p50_ns"] = metric(estimate)
     return metrics
 
 
@@ -104,7 +104,7 @@ def _throughput(name: str, series: Series) -> dict[str, Metric]:
     total = series.items_per_sample * len(rounds) / (float(rounds.sum()) / 1e9)
     found = {f"{name}_mean_items_per_s": Metric(value=total, n=len(rounds))}
     if middle is not None:
-        found[f"{name}_items_per_s"] = _rate(_metric(middle), series.items_per_sample)
+        found[f"{name}_items_per_s"] = rate(metric(middle), series.items_per_sample)
     return found
 
 
@@ -127,11 +127,12 @@ def _over_time(series: Series) -> dict[str, Metric]:
     }
 
 
-def _metric(estimate: stats.Estimate) -> Metric:
+def metric(estimate: stats.Estimate) -> Metric:
+    """The estimate as it is stored."""
     return Metric(value=estimate.value, low=estimate.low, high=estimate.high, n=estimate.n)
 
 
-def _rate(duration_ns: Metric, amount: float) -> Metric:
+def rate(duration_ns: Metric, amount: float) -> Metric:
     """Amount per second from nanoseconds; the interval's ends change places."""
     per_s = amount * 1e9
     return Metric(

@@ -261,11 +261,12 @@ def _built(card: ModelCard) -> Any:
 def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> Observations:
     last = 0
 
-    def report(estimate: Estimate) -> None:
+    def report(estimate: Estimate, items: int) -> None:
         nonlocal last
         if time.monotonic_ns() - last > REPORT_EVERY_NS:
             last = time.monotonic_ns()
-            emit("estimate", value=estimate.value, low=estimate.low, high=estimate.high)
+            bounds = {"low": estimate.low, "high": estimate.high}
+            emit("estimate", value=estimate.value, **bounds, items=items)
 
     load = Load(
         session=session,

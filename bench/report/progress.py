@@ -8,8 +8,10 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from bench import metrics
 from bench.report import format
-from bench.results import Metric, Trial
+from bench.results import Trial
+from bench.stats import Estimate
 from bench.suite import Case
 from bench.text import tr
 
@@ -61,13 +63,17 @@ class Progress:
         self._phase = name
         self._refresh()
 
-    def estimate(self, value_ns: float, low_ns: float | None, high_ns: float | None) -> None:
-        self._estimate = format.duration(Metric(value=value_ns, low=low_ns, high=high_ns, n=1))
+    def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
+        sample = metrics.metric(estimate)
+        if case.scenario == "single-stream":
+            self._estimate = format.duration(sample)
+        else:
+            self._estimate = format.rate(metrics.rate(sample, items), "/s")
         self._refresh()
 
     def trial_finished(self, case: Case, trial: Trial) -> None:
-        metrics = trial.metrics
-        latency, rate = metrics.get("latency_p50_ns"), metrics.get("throughput_items_per_s")
+        figures = trial.metrics
+        latency, rate = figures.get("latency_p50_ns"), figures.get("throughput_items_per_s")
         figure = format.duration(latency) if latency else f"{format.rate(rate)}/s"
         if trial.status != "ok":
             figure = tr(trial.reason or "")

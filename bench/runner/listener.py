@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bench.results import Trial
+from bench.stats import Estimate
 from bench.suite import Case
 
 
@@ -23,8 +24,8 @@ class Listener(Protocol):
     def phase(self, name: str) -> None:
         """The running trial loads, measures or checks."""
 
-    def estimate(self, value_ns: float, low_ns: float | None, high_ns: float | None) -> None:
-        """The running trial's current median with its interval."""
+    def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
+        """The running trial's current median of a sample of `items` items, in nanoseconds."""
 
     def trial_finished(self, case: Case, trial: Trial) -> None:
         """A trial ended, in whatever way."""
@@ -40,6 +41,6 @@ class Silent:
     def searching(self, case: Case, batch: int) -> None: ...
     def trial_started(self, case: Case, index: int, done: int, total: int) -> None: ...
     def phase(self, name: str) -> None: ...
-    def estimate(self, value_ns: float, low_ns: float | None, high_ns: float | None) -> None: ...
+    def estimate(self, case: Case, estimate: Estimate, items: int) -> None: ...
     def trial_finished(self, case: Case, trial: Trial) -> None: ...
     def note(self, text: str) -> None: ...

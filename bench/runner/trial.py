@@ -18,6 +18,7 @@ from bench.runner.listener import Listener
 from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
+from bench.stats import Estimate
 from bench.suite import Case
 
 _NO_MEMORY = re.compile(
@@ -75,7 +76,8 @@ def run(
             phase = str(event["name"])
             listener.phase(phase)
         elif event["event"] == "estimate":
-            listener.estimate(event["value"], event["low"], event["high"])
+            estimate = Estimate(event["value"], event["low"], event["high"], 1)
+            listener.estimate(case, estimate, int(event["items"]))
         elif event["event"] == "end":
             ends.append(event)
 

@@ -31,8 +31,9 @@ class Load:
     now: Now
     power: bool
     """Whether a power sensor is reading, so that a long steady window is worth its time."""
-    report: Callable[[stats.Estimate], None]
-    """Told the current estimate of a sample's nanoseconds, for the progress display."""
+    report: Callable[[stats.Estimate, int], None]
+    """Told the current estimate of a sample's nanoseconds and the items in one, for the progress
+    display."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +112,7 @@ def collect(
             next_look = n + max(1, n // 10)
             estimate = stats.median(np.asarray(samples[warmup:]))
             if estimate is not None:
-                load.report(estimate)
+                load.report(estimate, items_per_sample)
                 narrow = estimate.relative_width <= measure.confidence_width
                 if narrow and elapsed_s >= min(measure.least_s, budget_s):
                     stopped_by = "confidence"

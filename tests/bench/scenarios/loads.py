@@ -19,7 +19,7 @@ def load(
     power: bool = False,
     items: int = 1,
     session: dict[str, Any] | None = None,
-    report: Callable[[Estimate], None] = lambda estimate: None,
+    report: Callable[[Estimate, int], None] = lambda estimate, items: None,
     **measure: Any,
 ) -> Load:
     """Four slots; a run takes a millisecond unless `run_ns` says otherwise."""

@@ -130,7 +130,7 @@ def test_slots_rotate_on_through_warm_up_and_measuring() -> None:
 
 def test_the_estimate_is_reported_on_the_way() -> None:
     told: list[Estimate] = []
-    observe(load(wide, report=told.append))
+    observe(load(wide, report=lambda estimate, items: told.append(estimate)))
     assert len(told) > 3
     assert all(a.n < b.n for a, b in pairwise(told))
     assert all(one.low is not None for one in told)
@@ -138,7 +138,10 @@ def test_the_estimate_is_reported_on_the_way() -> None:
 
 def test_a_noisy_warm_up_does_not_count_for_the_estimate() -> None:
     told: list[Estimate] = []
-    one = load(lambda number: MS * (50 if number < 5 else 1), report=told.append)
+    one = load(
+        lambda number: MS * (50 if number < 5 else 1),
+        report=lambda estimate, items: told.append(estimate),
+    )
     seen = observe(one)
     assert {estimate.value for estimate in told} == {MS}
     assert max(estimate.n for estimate in told) <= len(seen.samples) - seen.warmup
