@@ -209,9 +209,7 @@ def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ())
         for card in chosen:
             for precision in group.precisions:
                 for scenario in group.scenarios:
-                    batches: tuple[int | None, ...] = group.batches or (
-                        (1,) if scenario == "single-stream" else (None,)
-                    )
+                    batches = group.batches or (_batch(card, scenario),)
                     for batch in batches:
                         for target in targets:
                             if group.backends and _backend(target) not in group.backends:
@@ -227,6 +225,11 @@ def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ())
                             )
                             found.setdefault(case.id, case)
     return list(found.values())
+
+
+def _batch(card: ModelCard, scenario: str) -> int | None:
+    """The batch where none was asked for; None: the search decides."""
+    return card.batch or (1 if scenario == "single-stream" else None)
 
 
 def _backend(target: str) -> str:

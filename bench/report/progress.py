@@ -74,7 +74,7 @@ class Progress:
     def trial_finished(self, case: Case, trial: Trial) -> None:
         figures = trial.metrics
         latency, rate = figures.get("latency_p50_ns"), figures.get("throughput_items_per_s")
-        figure = format.duration(latency) if latency else f"{format.rate(rate)}/s"
+        figure = format.duration(latency) if latency else format.rate(rate, "/s")
         if trial.status != "ok":
             figure = tr(trial.reason or "")
         self._print(f"{self._counter.split(' ')[0]} {self._what}  {tr(trial.status)}  {figure}")

@@ -1,0 +1,70 @@
+"""A person's own ONNX model through the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from tests.conftest import Cli
+
+RUN = ["run", "smoke", "-s", "single-stream", "-t", "onnxruntime@cpu:0"]
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A matrix product with two free axes: the batch and the sequence."""
+    weights = np.random.default_rng(0).random((8, 4), np.float32)
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["x", "w"], ["y"])],
+        "own",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", "length", 8])],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "length", 4])],
+        [helper.make_tensor("w", TensorProto.FLOAT, weights.shape, weights.tobytes(), raw=True)],
+    )
+    path = tmp_path / "own.onnx"
+    opset = [helper.make_opsetid("", 17)]
+    onnx.save(helper.make_model(graph, opset_imports=opset, ir_version=8), path)
+    return path
+
+
+def test_it_runs_with_the_same_rules(cli: Cli, model: Path) -> None:
+    results = cli.json(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
+    (case,) = results["cases"]
+    assert (case["model"], case["status"], case["items_per_run"]) == ("own", "ok", 2)
+    assert case["trials"][0]["fidelity"]["passed"]
+    assert case["trials"][0]["placement"]["share"] == 1.0
+    assert case["parameters"] == 32
+
+
+def test_free_axes_are_named_with_what_to_write(cli: Cli, model: Path) -> None:
+    done = cli(*RUN, "--onnx", str(model))
+    assert done.returncode == 4
+    assert "length" in done.stderr
+    assert "--shape x=" in done.stderr
+
+
+def test_a_torch_target_says_what_to_give_instead(cli: Cli, model: Path) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "-t", "torch@cpu:0", "--onnx", str(model)]
+    (case,) = cli.json(*args, "--shape", "x=2x5x8", code=3)["cases"]
+    assert case["status"] == "unsupported"
+    assert "onnxruntime target" in case["reason"]
+
+
+@pytest.mark.parametrize("content", [b"", b"not onnx at all", b"\x08\x07\x12\x04abc"])
+def test_what_is_not_onnx_is_refused(cli: Cli, tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "bad.onnx"
+    path.write_bytes(content)
+    done = cli(*RUN, "--onnx", str(path))
+    assert done.returncode == 4
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_a_truncated_model_is_refused(cli: Cli, model: Path) -> None:
+    model.write_bytes(model.read_bytes()[:-40])
+    done = cli(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
+    assert done.returncode == 4
+    assert "Traceback" not in done.stderr
