@@ -17,7 +17,8 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest -n 2
 
 bench: $(VENV)/installed-dev
-	$(VENV)/bin/python -m pytest tests/benchmarks --benchmark-only --benchmark-columns=median,iqr,rounds
+	$(VENV)/bin/python -m pytest tests/benchmarks -o addopts="-q --strict-markers --import-mode=importlib" \
+		--benchmark-columns=median,iqr,rounds
 
 test-adapters: $(VENV)/installed-dev
 	$(VENV)/bin/python tests/adapters/run.py
