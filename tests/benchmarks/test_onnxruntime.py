@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from bench import clock, cpu, inputs, prepare, registry
+from bench import clock, inputs, prepare, registry
 from bench.backend import Workload
 from tests.benchmarks.conftest import Report, alternate, paired_ratio
 
@@ -19,7 +19,7 @@ SLOTS = 4
 def test_against_a_hand_written_loop(name: str, report: Report) -> None:
     card = registry.model(name)
     path = prepare.onnx_file(card, "fp32", "")
-    threads = cpu.thread_count(cpu.usable_cores())
+    threads = 1  # with more, the other session's idle threads spin on this one's cores
     slots = inputs.slots(card.inputs, 1, SLOTS, "benchmark")
     backend = registry.backend("onnxruntime")(registry.adapters()["cpu"], {})
     (device,) = backend.devices()
@@ -34,17 +34,11 @@ def test_against_a_hand_written_loop(name: str, report: Report) -> None:
     outputs = [out.name for out in theirs.get_outputs()]
     runs = _runs(theirs, outputs, slots)
 
-    def settle() -> None:
-        # The other session's idle threads spin on for a while and would take this one's cores.
-        time.sleep(0.1)
-
     def our_latency() -> float:
-        settle()
         clock.latencies(ours, SLOTS, 0, 1, clock.now_ns)
         return float(np.median(clock.latencies(ours, SLOTS, 0, runs, clock.now_ns)))
 
     def their_latency() -> float:
-        settle()
         theirs.run(outputs, slots[0])
         found = []
         for number in range(runs):
@@ -54,12 +48,10 @@ def test_against_a_hand_written_loop(name: str, report: Report) -> None:
         return float(np.median(found))
 
     def our_rate() -> float:
-        settle()
         clock.queued(ours, SLOTS, 1, clock.now_ns)
         return runs / clock.queued(ours, SLOTS, runs, clock.now_ns)
 
     def their_rate() -> float:
-        settle()
         theirs.run(outputs, slots[0])
         start = time.perf_counter_ns()
         for number in range(runs):
