@@ -8,11 +8,16 @@ catalogue does not know stays English.
 
 from __future__ import annotations
 
+import json
 import os
 from functools import lru_cache
+from pathlib import Path
 from string import Formatter
 from typing import Literal, NamedTuple
 
+CATALOGUE = Path(__file__).with_name("chinese.json")
+"""Section -> English template -> Chinese template. Gaps are `{}` in order, `{0}` and `{1}` where
+Chinese wants another order; the section `typer` holds the command line library's own messages."""
 _DEPTH = 3
 """How deep messages nest: a reason inside a status inside a warning."""
 _LONGEST = 20_000
@@ -99,14 +104,18 @@ def _chinese(text: str, depth: int) -> str:
     return text
 
 
+def entries() -> dict[str, str]:
+    """Every entry of the catalogue, all sections as one."""
+    sections: dict[str, dict[str, str]] = json.loads(CATALOGUE.read_text("utf-8"))
+    return {english: chinese for one in sections.values() for english, chinese in one.items()}
+
+
 @lru_cache(maxsize=1)
 def _catalogue() -> tuple[dict[str, str], tuple[Template, ...]]:
     """Whole messages, and templates, the one with most literal text first: it says most."""
-    from bench.catalogue import ZH  # only a Chinese reader pays for it
-
     whole: dict[str, str] = {}
     templates: list[Template] = []
-    for english, chinese in ZH.items():
+    for english, chinese in entries().items():
         literals = split(english)
         if len(literals) == 1:
             whole[literals[0]] = fill(chinese, [])

@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground: the machine, files and text": (
-        *("bench", "cache", "catalogue", "command", "encoding", "environment", "errors", "lock"),
+        *("bench", "cache", "command", "encoding", "environment", "errors", "lock"),
         *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
     ),
     "numbers and records": ("metrics", "results", "results_file", "stats"),

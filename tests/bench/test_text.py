@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -15,8 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import catalogue, text, toml
-from bench.catalogue import TYPER, ZH
+from bench import text, toml
 from bench.registry import unknown
 from bench.results import Status
 from bench.suite import ScenarioName
@@ -46,12 +46,16 @@ NOT_SHOWN = {
 
 
 @pytest.fixture
-def zh(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[dict[str, str]], None]]:
+def zh(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Callable[[dict[str, str]], None]]:
     """Chinese with the catalogue given."""
     monkeypatch.setenv("HETBENCH_LANG", "zh")
 
     def use(entries: dict[str, str]) -> None:
-        monkeypatch.setattr(catalogue, "ZH", entries)
+        path = tmp_path / "chinese.json"
+        path.write_text(json.dumps({"words": entries}), "utf-8")
+        monkeypatch.setattr(text, "CATALOGUE", path)
         text._catalogue.cache_clear()
 
     yield use
@@ -118,9 +122,9 @@ def test_a_remedy_put_behind_a_reason(zh: Callable[[dict[str, str]], None]) -> N
 
 def test_english_costs_nothing() -> None:
     code = (
-        "import sys, time; a = time.perf_counter_ns(); from bench.text import tr; "
-        "assert tr('x') == 'x'; b = time.perf_counter_ns(); "
-        "assert 'bench.catalogue' not in sys.modules; assert 're' not in sys.argv; print(b - a)"
+        "import sys, time; a = time.perf_counter_ns(); from bench import text; "
+        "assert text.tr('x') == 'x'; b = time.perf_counter_ns(); "
+        "assert text._catalogue.cache_info().currsize == 0; print(b - a)"
     )
     subprocess.run(
         [sys.executable, "-c", code], check=True, env={"LANG": "C", "PYTHONPATH": str(ROOT)}
@@ -184,26 +188,45 @@ def _numbers(chinese: str) -> list[int]:
     return [int(field) if field else index for index, field in enumerate(fields)]
 
 
-@pytest.mark.parametrize("english", ZH)
-def test_entries_are_well_formed(english: str) -> None:
-    chinese = ZH[english]
+def test_entries_are_well_formed() -> None:
+    wrong = [
+        f"{english!r}: {fault}"
+        for english, chinese in text.entries().items()
+        for fault in _faults(english, chinese)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_malformed_entries_are_noticed() -> None:
+    assert _faults("no {} is {}", "没有 {}") == ["a gap is lost or invented"]
+    assert _faults("{}{}", "{}，{}") == ["it holds no text"]
+    assert _faults("phase", "phase") == ["it is not Chinese"]
+    assert _faults("phase", "阶段 ") == ["it gained a space at an end"]
+
+
+def _faults(english: str, chinese: str) -> list[str]:
+    """What is wrong with one entry of the catalogue."""
     gaps = len(split(english)) - 1
-    assert sorted(set(_numbers(chinese))) == list(range(gaps)), "a gap is lost or invented"
-    assert any("".join(split(english)).strip()), "a template must hold some text"
-    assert re.search(r"[\u4e00-\u9fff\uff00-\uffef]", chinese), "not Chinese"
-    assert chinese == chinese.strip() or english != english.strip()
+    found = {
+        "a gap is lost or invented": sorted(set(_numbers(chinese))) != list(range(gaps)),
+        "it holds no text": not "".join(split(english)).strip(),
+        "it is not Chinese": not re.search(r"[\u4e00-\u9fff\uff00-\uffef]", chinese),
+        "it gained a space at an end": chinese != chinese.strip() and english == english.strip(),
+    }
+    return [fault for fault, wrong in found.items() if wrong]
 
 
 def test_every_message_has_an_entry() -> None:
-    missing = sorted(set(messages()) - set(ZH) - NOT_SHOWN)
-    assert not missing, "translate these in bench/catalogue.py, or name them in NOT_SHOWN:\n" + (
+    missing = sorted(set(messages()) - set(text.entries()) - NOT_SHOWN)
+    assert not missing, "translate these in bench/chinese.json, or name them in NOT_SHOWN:\n" + (
         "".join(f"    {message!r}: '',\n" for message in missing)
     )
 
 
 def test_every_entry_has_its_message() -> None:
     known = {text for tree in _trees() for node in ast.walk(tree) for text in _templates(node)}
-    own = set(ZH) - set(TYPER)
+    sections = json.loads(text.CATALOGUE.read_text("utf-8"))
+    own = set(text.entries()) - set(sections["typer"])
     assert not sorted((own | NOT_SHOWN) - known - set(_toml_messages()))
 
 
@@ -228,7 +251,7 @@ def _is_sentence(template: str) -> bool:
 def _trees() -> Iterator[ast.Module]:
     for folder in ("bench", "backends"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            if path.name != "catalogue.py" and "_home" not in path.parts:
+            if "_home" not in path.parts:
                 yield ast.parse(path.read_text("utf-8"))
 
 
