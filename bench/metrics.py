@@ -12,7 +12,7 @@ import numpy as np
 
 from bench import stats
 from bench.encoding import Packed, unpack
-from bench.results import Metric, Samples, Series
+from bench.results import Metric, Samples, Series, Summary
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 EDGE_S = 60.0
@@ -56,29 +56,25 @@ def derive(
     return metrics
 
 
-def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Metric]:
-    """One case's summary: per metric the geometric mean over the trials that have it.
+def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Summary]:
+    """One case's summary: per metric that all its trials have, their geometric mean.
 
-    The interval is a t interval over trials from three on; below that it is the envelope of the
-    trials' own intervals, since two trials say nothing of the spread between trials.
+    The interval is a t interval over trials, from three on: fewer say nothing of the spread.
     """
-    names = dict.fromkeys(name for trial in trials for name in trial)
-    summary: dict[str, Metric] = {}
-    for name in names:
-        found = [trial[name] for trial in trials if name in trial]
-        values = [metric.value for metric in found]
-        if name.endswith("_percent") or not all(value > 0 for value in values):
+    summary: dict[str, Summary] = {}
+    for name in trials[0] if trials else ():
+        if not all(name in trial for trial in trials):
+            continue
+        values = [trial[name].value for trial in trials]
+        least, most, n = min(values), max(values), len(values)
+        if name.endswith("_percent") or least <= 0:
             # a change may be zero or negative, and has no logarithm
-            summary[name] = Metric(value=float(np.mean(values)), n=len(values))
+            summary[name] = Summary(value=float(np.mean(values)), n=n, least=least, most=most)
             continue
         mean = stats.geometric_mean(values)
-        low, high = mean.low, mean.high
-        if low is None:
-            lows = [metric.low for metric in found if metric.low is not None]
-            highs = [metric.high for metric in found if metric.high is not None]
-            if len(lows) == len(found):
-                low, high = min(lows), max(highs)
-        summary[name] = Metric(value=mean.value, low=low, high=high, n=len(found))
+        summary[name] = Summary(
+            value=mean.value, n=n, low=mean.low, high=mean.high, least=least, most=most
+        )
     return summary
 
 

@@ -78,7 +78,26 @@ class Metric(Record):
     high: float | None = None
     """Upper end of the same interval."""
     n: Count
-    """Samples it rests on; trials, in a case's summary."""
+    """Samples it rests on."""
+
+
+class Summary(Record):
+    """A figure over the trials of a case that are `ok`."""
+
+    value: float
+    """Geometric mean of the trials' values; arithmetic where one is not positive."""
+    n: Count
+    """Trials it rests on."""
+    low: float | None = None
+    """Lower end of the 95 % interval between trials; null for fewer than three trials."""
+    high: float | None = None
+    """Upper end of the same interval."""
+    least: float
+    """The smallest value of a trial."""
+    most: float
+    """The largest value of a trial."""
+    unsteady: Text | None = None
+    """Why this figure cannot be relied on: its interval is too wide, or it has two states."""
 
 
 class Clock(Record):
@@ -287,8 +306,8 @@ class Case(Record):
     """`ok` only if every trial is."""
     reason: Text | None = None
     trials: list[Trial] = []
-    summary: dict[Name, Metric] = {}
-    """Per metric the geometric mean over the trials that are `ok`."""
+    summary: dict[Name, Summary] = {}
+    """Metric -> figure over the trials that are `ok`, of metrics that every one of them has."""
 
 
 class DeviceRecord(Record):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.results import Metric
+from bench.results import Metric, Summary
 
 NONE = "-"
 _TIME = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
@@ -10,12 +10,12 @@ _COUNT = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""
 _BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
-def duration(metric: Metric | None) -> str:
+def duration(metric: Metric | Summary | None) -> str:
     """`8.76 ms [8.70, 8.81]` from nanoseconds; `-` for a figure that is not there."""
     return _with_interval(metric, _TIME, "")
 
 
-def rate(metric: Metric | None, unit: str = "") -> str:
+def rate(metric: Metric | Summary | None, unit: str = "") -> str:
     """`1.15 k/s`-like: `114 [113, 115]`, scaled, with an interval."""
     return _with_interval(metric, _COUNT, unit)
 
@@ -49,7 +49,9 @@ def _magnitude(value: float) -> int:
     return int(f"{value:.2e}".rsplit("e", 1)[1])
 
 
-def _with_interval(metric: Metric | None, scales: tuple[tuple[float, str], ...], unit: str) -> str:
+def _with_interval(
+    metric: Metric | Summary | None, scales: tuple[tuple[float, str], ...], unit: str
+) -> str:
     if metric is None:
         return NONE
     scale, prefix = _scale(metric.value, scales)

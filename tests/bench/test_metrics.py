@@ -10,7 +10,7 @@ import pytest
 
 from bench import results_file
 from bench.metrics import derive, measured, summarize
-from bench.results import Metric
+from bench.results import Metric, Summary
 
 from .examples import results, samples, series
 
@@ -135,21 +135,23 @@ def test_a_case_is_the_geometric_mean_of_its_trials() -> None:
     assert found.value == pytest.approx(2)
     assert found.n == 3
     assert found.low is not None and found.high is not None
+    assert (found.least, found.most) == (1, 4)
     assert found.low * found.high == pytest.approx(4)  # symmetric around 2 as ratios
     # t(0.975, 2) = 4.3027, standard deviation of the logarithms ln 2
     assert found.high == pytest.approx(2 * math.exp(4.3027 * math.log(2) / math.sqrt(3)), rel=1e-4)
 
 
-def test_below_three_trials_the_interval_is_that_of_the_samples() -> None:
-    assert summarize([one(10, 9, 11)])["x"] == Metric(value=10, low=9, high=11, n=1)
-    found = summarize([one(10, 9, 11), one(10, 8, 10.5)])["x"]
-    assert (found.low, found.high, found.n) == (8, 11, 2)
-    assert summarize([one(10, 9, 11), one(10)])["x"].low is None
+def test_below_three_trials_there_is_a_range_and_no_interval() -> None:
+    alone = summarize([one(10, 9, 11)])["x"]
+    assert alone == Summary(value=10, n=1, least=10, most=10)
+    pair = summarize([one(9, 8, 10), one(11, 10, 12)])["x"]
+    assert (pair.low, pair.high, pair.n) == (None, None, 2)
+    assert (pair.least, pair.most) == (9, 11)
 
 
-def test_a_metric_only_some_trials_have_counts_those() -> None:
-    found = summarize([one(10), {}, one(10)])
-    assert found["x"].n == 2
+def test_a_metric_that_some_trial_lacks_has_no_summary() -> None:
+    assert summarize([one(10), {}, one(10)]) == {}
+    assert summarize([{}, one(10)]) == {}
 
 
 def test_a_change_in_percent_is_averaged_as_it_is() -> None:
