@@ -23,7 +23,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
         *("bench", "cache", "command", "encoding", "environment", "errors", "lock"),
         *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
     ),
-    "numbers and records": ("metrics", "results", "results_file", "stats"),
+    "numbers and records": (*("metrics", "results", "results_file", "stats", "units", "unsteady"),),
     "contracts": (
         *("adapter", "backend", "cpu", "datasheet", "device", "inputs", "listing", "model"),
         *("own_model", "partition", "registry", "scaffold", "sensor", "suite", "trust"),
