@@ -78,6 +78,7 @@ class SimulatedSession(Session):
         inputs: Sequence[Arrays],
         clock: VirtualTime | WallTime,
         state: StateFile | None,
+        level: float = 1.0,
     ) -> None:
         self.settings = settings
         self.workload = workload
@@ -86,6 +87,7 @@ class SimulatedSession(Session):
         self.busy_until = 0
         self._clock = clock
         self._state = state
+        self._level = level
         self._random = random.Random(settings.seed)
         self._worked_ns = 0
         self._staged: dict[int, Staged] = {}
@@ -152,7 +154,7 @@ class SimulatedSession(Session):
     def duration_ns(self) -> int:
         """Device time of the run being enqueued."""
         settings = self.settings
-        duration = float(nominal_ns(self.workload, settings))
+        duration = nominal_ns(self.workload, settings) * self._level
         if self.runs <= settings.warmup_runs:
             duration *= settings.warmup_factor
         if settings.throttle_s and self._worked_ns >= settings.throttle_s * 1e9:

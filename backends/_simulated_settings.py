@@ -58,6 +58,9 @@ class Settings:
     warmup_runs: int = 0
     """The first runs of a session are slower, by `warmup_factor`."""
     warmup_factor: float = 3.0
+    levels: str = ""
+    """Factors of the device time such as `1,1,1.7`: one a process that loads on the device, in
+    turn, for trials that differ. The turn is kept in the folder of the device's state."""
     throttle_s: float = 0.0
     """After so many seconds of work throughput falls by `throttle_share`; 0: never."""
     throttle_share: float = 0.2
@@ -80,6 +83,11 @@ class Settings:
     phase: str = "run"
     """For faults that end a trial: `load` or `run`."""
     allocate_mib: int = 1024
+
+    @property
+    def factors(self) -> tuple[float, ...]:
+        """The levels; raises UsageError."""
+        return tuple(_number("levels", word) for word in self.levels.split(",") if self.levels)
 
     @property
     def busy_w(self) -> float:
@@ -107,6 +115,8 @@ def read(options: Mapping[str, str]) -> Settings:
         )
     if (settings.latency_us, settings.item_us) in ((0, 0), (0, None), (None, 0)):
         raise UsageError("latency_us and item_us are both 0, and a run must take time")
+    if 0 in settings.factors:
+        raise UsageError(f"levels={settings.levels} holds a 0, and a run must take time")
     if settings.enqueue_us <= 0 or not settings.throttle_share < 1:
         raise UsageError("enqueue_us must be above 0 and throttle_share below 1")
     return settings
@@ -119,8 +129,12 @@ def _value(name: str, text: str, kind: str) -> object:
         if text not in ("", "0", "1"):
             raise UsageError(f"{name}={text} must be 0 or 1")
         return text != "0"
+    return _number(name, text, int if kind == "int" else float)
+
+
+def _number(name: str, text: str, kind: type[float] = float) -> float:
     try:
-        number = int(text) if kind == "int" else float(text)
+        number = kind(text)
     except ValueError:
         raise UsageError(f"{name}={text} is not a number") from None
     if not 0 <= number < 1e12:

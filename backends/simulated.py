@@ -20,8 +20,9 @@ from bench import cache
 from bench.adapter import Adapter
 from bench.backend import Availability, Backend, Workload
 from bench.device import Device
+from bench.errors import UsageError
 from bench.model import Arrays
-from bench.sensors.simulated import StateFile, state_path
+from bench.sensors.simulated import FOLDER_VARIABLE, StateFile, state_path
 
 from ._simulated_faults import SESSIONS, stop
 from ._simulated_session import (
@@ -37,6 +38,8 @@ from ._simulated_settings import DISHONESTIES, FAULTS, STOPS, read
 DEVICES = 8
 _held: dict[str, IO[str]] = {}
 """Device -> the lock file of a process that keeps it to itself."""
+_turns: dict[str, int] = {}
+"""Device -> the turn that this process has."""
 
 
 class SimulatedOutOfMemory(RuntimeError):
@@ -90,7 +93,7 @@ class SimulatedBackend(Backend):
         path = state_path(device.id) if settings.wall else None
         state = StateFile(path, settings.busy_w, settings.idle_w) if path else None
         session = SESSIONS.get(settings.fault, SimulatedSession)
-        return session(settings, workload, inputs, self._clock, state)
+        return session(settings, workload, inputs, self._clock, state, self._level(device))
 
     def reference(self, inputs: Arrays) -> Arrays:
         """What an honest device makes of the inputs."""
@@ -101,6 +104,21 @@ class SimulatedBackend(Backend):
 
     def now_ns(self) -> Callable[[], int] | None:
         return self._clock.now if isinstance(self._clock, VirtualTime) else None
+
+    def _level(self, device: Device) -> float:
+        """What this process's turn is: every process that loads takes the next level."""
+        factors = self._settings.factors
+        if not factors:
+            return 1.0
+        if device.id not in _turns:
+            path = state_path(device.id)
+            if path is None:
+                raise UsageError(f"levels are kept in a folder; set {FOLDER_VARIABLE} to one")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.with_suffix(".turns").open("ab") as file:
+                _turns[device.id] = file.tell()
+                file.write(b".")
+        return factors[_turns[device.id] % len(factors)]
 
     @property
     def _memory_bytes(self) -> int:

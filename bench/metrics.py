@@ -6,15 +6,17 @@ Latency and throughput are measured apart and never derived from each other.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bench import stats
+from bench import stats, unsteady
 from bench.encoding import Packed, unpack
 from bench.results import Metric, Samples, Series, Summary
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
+HEADLINES = ("latency_p50_ns", "throughput_items_per_s")
+"""What a case is known by: the first of these that it has."""
 EDGE_S = 60.0
 """`sustained` compares the first with the last minute, or sixths of a shorter run."""
 
@@ -56,10 +58,25 @@ def derive(
     return metrics
 
 
-def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Summary]:
+def headline(names: Iterable[str]) -> str | None:
+    """The metric that a case is known by; None where it has none."""
+    found = set(names)
+    return next((name for name in HEADLINES if name in found), None)
+
+
+def is_unsteady(summary: Mapping[str, Summary]) -> bool:
+    """Whether the figure that a case is known by cannot be relied on."""
+    name = headline(summary)
+    return name is not None and summary[name].unsteady is not None
+
+
+def summarize(
+    trials: Sequence[Mapping[str, Metric]], bounds: Mapping[str, float] = unsteady.BOUNDS
+) -> dict[str, Summary]:
     """One case's summary: per metric that all its trials have, their geometric mean.
 
-    The interval is a t interval over trials, from three on: fewer say nothing of the spread.
+    The interval is a t interval over trials, from three on: fewer say nothing of the spread, and
+    are never unsteady. `bounds` is the suite's.
     """
     summary: dict[str, Summary] = {}
     for name in trials[0] if trials else ():
@@ -72,8 +89,17 @@ def summarize(trials: Sequence[Mapping[str, Metric]]) -> dict[str, Summary]:
             summary[name] = Summary(value=float(np.mean(values)), n=n, least=least, most=most)
             continue
         mean = stats.geometric_mean(values)
+        doubt = None
+        if mean.low is not None:
+            doubt = unsteady.reason(name, values, mean.relative_width, bounds)
         summary[name] = Summary(
-            value=mean.value, n=n, low=mean.low, high=mean.high, least=least, most=most
+            value=mean.value,
+            n=n,
+            low=mean.low,
+            high=mean.high,
+            least=least,
+            most=most,
+            unsteady=doubt,
         )
     return summary
 

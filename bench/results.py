@@ -59,9 +59,10 @@ class Series(Record):
     """How many of the first samples are warm-up."""
     steady: bool
     """Whether the warm-up ended because the samples were level."""
-    stopped_by: Literal["confidence", "budget", "samples", "time"]
-    """Why sampling ended: the interval is narrow enough, the budget is spent, there are a million
-    samples, or the set time of a sustained load is over."""
+    stopped_by: Literal["confidence", "budget", "extended", "limit", "samples", "time"]
+    """Why sampling ended: the interval is narrow enough; the budget is spent; it went over its
+    budget until it had the least samples; at four budgets it still had fewer; there are a million
+    samples; the set time of a sustained load is over."""
     start_ns: Count
     """Monotonic clock at the first measured sample."""
     end_ns: Count
@@ -278,6 +279,9 @@ class BatchPoint(Record):
     reason: Text | None = None
 
 
+SearchEnd = Literal["level", "slower", "memory", "refused", "cap", "cut-short"]
+
+
 class Case(Record):
     """Workload x scenario x target, with all its trials."""
 
@@ -291,7 +295,17 @@ class Case(Record):
     scenario: Name
     batch: Count
     """Items in one inference."""
+    found: dict[Name, int] = {}
+    """What a search settled, such as `batch`, and nothing that was fixed; two results are
+    comparable only where this is equal too."""
     batch_search: list[BatchPoint] = []
+    """Steps of the search in the order tried; empty where the batch was fixed."""
+    batch_search_end: SearchEnd | None = None
+    """Why the search ended: two doublings gained nothing, one lost, memory ran out, the device
+    refused the next batch, the largest batch tried was reached, or it was cut short; null where
+    none began."""
+    batch_search_reason: Text | None = None
+    """What cut the search short."""
     items_per_run: Count | None = None
     parameters: Count
     flops_per_item: Count | None
@@ -354,6 +368,9 @@ class Suite(Record):
     version: Count
     digest: Name
     """Of its exact content, with what the command line put in place of it."""
+    bounds: dict[Name, float] = {}
+    """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
+    between trials; a wider one is unsteady."""
 
 
 class Run(Record):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import registry, toml
+from bench import registry, toml, unsteady
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
 
 MEASURE_RULES = 1
 """Raised when a change of the measuring rules makes results incomparable with older ones."""
+
+MOST_BUDGETS = 4.0
+"""A trial with fewer than its least samples at the end of its budget goes on to this many."""
 
 ScenarioName = Literal["single-stream", "offline", "sustained"]
 SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
@@ -25,9 +28,12 @@ class Measure:
     """How long and how exactly a trial measures."""
 
     budget_s: float = 3.0
-    """Most measuring time of one trial, warm-up and fidelity not counted."""
+    """Most measuring time of one trial, warm-up and fidelity not counted; up to MOST_BUDGETS of
+    them where a trial would end with fewer than its least samples."""
     least_s: float = 0.5
     least_samples: int = 20
+    """Fewest latencies of a trial; of throughput, whose samples are rounds of many runs, the
+    scenario says how many."""
     confidence_width: float = 0.02
     """Stop when the interval of the median is this narrow, as a share of the median."""
     warmup_s: float = 1.0
@@ -35,7 +41,8 @@ class Measure:
     slots: int = 4
     """Distinct input sets that are rotated."""
     timeout_s: float = 120.0
-    """A trial that has not ended by then is killed; loading and compiling count."""
+    """A trial that has not ended by then is killed; loading and compiling count. What a trial
+    may go over its budget, and the length of a sustained load, are added."""
     sustained_s: float = 600.0
     """Length of the scenario `sustained`."""
     energy_s: float = 6.0
@@ -90,10 +97,16 @@ class Suite:
     cases: tuple[Group, ...]
     trials: int = 3
     measure: Measure = field(default_factory=Measure)
+    bounds: Mapping[str, float] = field(default_factory=dict)
+    """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
+    between trials; what is not stated is as in `bench.unsteady.BOUNDS`."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.trials <= 1000:
             raise ValueError("trials must be 1 to 1000")
+        unsteady.check(self.bounds)
+        # all of them, so that they are part of the digest and of the results file
+        object.__setattr__(self, "bounds", {**unsteady.BOUNDS, **self.bounds})
 
     @property
     def digest(self) -> str:

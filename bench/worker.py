@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bench import clock, encoding, fidelity, inputs, registry, toml
 from bench.adapter import Adapter
@@ -22,6 +22,9 @@ from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.stats import Estimate
 from bench.suite import Measure
+
+if TYPE_CHECKING:  # the records take a while to import, and a trial's child needs none
+    from bench.results import SearchEnd
 
 EVENT_TIMES = 20
 """Runs whose device-event time is recorded beside the host's."""
@@ -70,8 +73,7 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
         if not availability.available:
             emit("end", status="unsupported", reason=availability.reason)
         elif job.kind == "search":
-            search(job, backend, emit)
-            emit("end", status="ok", reason=None)
+            emit("end", status="ok", reason=None, stopped_by=search(job, backend, emit))
         else:
             emit("end", **trial(job, backend, import_ns, emit))
     except (OutOfMemory, MemoryError) as error:
@@ -175,17 +177,18 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     }
 
 
-def search(job: Job, backend: Backend, emit: Emit) -> None:
+def search(job: Job, backend: Backend, emit: Emit) -> SearchEnd:
     """Double the batch while throughput gains and memory lasts; report each point as it is known.
 
-    The parent chooses from the points, so that a crash on the way loses nothing.
+    The parent chooses from the points, so that a crash on the way loses nothing. Returns why it
+    ended.
     """
     best = 0.0
     disappointments = 0
     batch = 1
     # A few items, repeated: making thousands would take longer than running them.
     few = inputs.slots(job.card.inputs, SEARCH_ITEMS, 2, _key(job, "search"))
-    while batch <= MAX_BATCH and disappointments < 2:
+    while batch <= MAX_BATCH:
         emit("trying", batch=batch)
         workload, _ = _workload(job, backend, batch)
         refusal = backend.supports(workload, job.device)
@@ -193,7 +196,7 @@ def search(job: Job, backend: Backend, emit: Emit) -> None:
             emit("batch", batch=batch, items_per_s=None, reason=refusal)
             if batch == 1:
                 raise Unsupported(refusal)
-            return
+            return "refused"
         slots = [fidelity.check_batches(items, batch)[0] for items in few]
         try:
             rate = _rate(backend, workload, job, slots)
@@ -202,14 +205,17 @@ def search(job: Job, backend: Backend, emit: Emit) -> None:
                 isinstance(error, OutOfMemory | MemoryError) or backend.is_out_of_memory(error)
             ):
                 emit("batch", batch=batch, items_per_s=None, reason="memory ran out")
-                return
+                return "memory"
             raise
         emit("batch", batch=batch, items_per_s=rate, reason=None)
         if rate < best * SEARCH_LOSS:
-            return
+            return "slower"
         disappointments = 0 if rate > best * SEARCH_GAIN else disappointments + 1
+        if disappointments == 2:
+            return "level"
         best = max(best, rate)
         batch *= 2
+    return "cap"
 
 
 def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Arrays]) -> float:
@@ -286,6 +292,10 @@ def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> 
 
 
 def _device_events(session: Session, slots: int) -> list[int]:
+    """Nanoseconds by the device's own events; empty where it has none."""
+    for slot in range(slots):  # a trial of few samples did not come to all of them
+        session.stage(slot)
+    session.synchronize()
     times = []
     for run in range(EVENT_TIMES):
         elapsed = session.device_time_ns(run % slots)

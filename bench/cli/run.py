@@ -81,6 +81,14 @@ def run(
     show_hostname: bool = typer.Option(
         False, "--show-hostname", help=tr("Store the hostname itself instead of a hash of it.")
     ),
+    strict: bool = typer.Option(
+        False,
+        "--strict",
+        help=tr(
+            "Exit with 3 also when a case's figure is unsteady, its batch search was cut short, "
+            "or a trial ended with too few samples."
+        ),
+    ),
     adapter: list[str] = common.ADAPTER,
     trust_adapter: bool = common.TRUST,
     json: bool = common.JSON,
@@ -95,7 +103,7 @@ def run(
     if resume is not None:
         with Progress(common.console(stderr=True)) as progress:
             done = runs.resume(resume, wait, trust_adapter, progress)
-        _report(done, json)
+        _report(done, json, strict)
     cards = _own_models(onnx, shape)
     if cards and not precision:
         precision = [cards[0].precisions[0]]  # the one it was saved in
@@ -115,7 +123,7 @@ def run(
     )
     with Progress(common.console(stderr=True)) as progress:
         done = runs.start(plan, _out(out, plan), wait, progress)
-    _report(done, json)
+    _report(done, json, strict)
 
 
 def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
@@ -157,7 +165,7 @@ def _out(out: Path | None, plan: Plan) -> Path:
     return Path("results") / f"{stamp}-{plan.suite.name}.json"
 
 
-def _report(done: Finished, json: bool) -> None:
+def _report(done: Finished, json: bool, strict: bool) -> None:
     """Print the results and leave with the exit code they deserve."""
     from bench.report import table
 
@@ -168,12 +176,16 @@ def _report(done: Finished, json: bool) -> None:
         common.say(f"results file: {done.path}")
         if done.journal:
             common.say(f"stopped early; go on with: hetbench run --resume {done.journal}")
-    raise typer.Exit(_exit_code(done.results))
+    raise typer.Exit(_exit_code(done.results, strict))
 
 
-def _exit_code(results: Results) -> int:
-    """0 all ran and valid, 1 outputs were wrong, 3 some case did not run."""
+def _exit_code(results: Results, strict: bool) -> int:
+    """0 all ran and valid, 1 outputs were wrong, 3 some case did not run, or --strict not met."""
+    from bench.report.strict import is_unsteady
+
     statuses = {case.status for case in results.cases}
     if statuses - {"ok", "invalid"}:
         return 3
-    return 1 if "invalid" in statuses else 0
+    if "invalid" in statuses:
+        return 1
+    return 3 if strict and is_unsteady(results) else 0

@@ -49,7 +49,12 @@ def results(
             seed=plan.seed,
             order=[str(step) for step in plan.order],
         ),
-        suite=Suite(name=plan.suite.name, version=plan.suite.version, digest=plan.suite.digest),
+        suite=Suite(
+            name=plan.suite.name,
+            version=plan.suite.version,
+            digest=plan.suite.digest,
+            bounds=dict(plan.suite.bounds),
+        ),
         environment=plan.environment,
         targets=[
             TargetRecord(
@@ -83,6 +88,7 @@ def results(
 
 def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     status, reason = _status(case, state, plan)
+    search = state.search
     good = [one.metrics for one in state.trials.values() if one.status == "ok"]
     return Case(
         id=case.id,
@@ -93,7 +99,10 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         precision=case.precision,
         scenario=case.scenario,
         batch=state.batch or 1,
-        batch_search=state.points,
+        found={} if case.batch is not None or state.batch is None else {"batch": state.batch},
+        batch_search=search.points if search else [],
+        batch_search_end=search.end if search else None,
+        batch_search_reason=search.reason if search else None,
         items_per_run=trial.items_per_run(case, state),
         parameters=case.card.parameters,
         flops_per_item=case.card.flops,
@@ -103,7 +112,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         status=status,
         reason=reason,
         trials=[state.trials[index] for index in sorted(state.trials)],
-        summary=summarize(good),
+        summary=summarize(good, plan.suite.bounds),
     )
 
 

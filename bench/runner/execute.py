@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 from bench import process
 from bench.results import BatchPoint, Trial
@@ -15,7 +16,7 @@ from bench.runner.journal import Journal
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
-from bench.runner.state import CaseState, choose, remaining
+from bench.runner.state import CaseState, Search, choose, remaining
 from bench.suite import Case
 
 SEARCH_TIMEOUT_FACTOR = 2.0
@@ -98,10 +99,14 @@ def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:
 
 
 def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener: Listener) -> None:
-    """Choose the case's batch in a process of its own; a crash there keeps the points before it."""
+    """Choose the case's batch in a process of its own; a crash there keeps the points before it.
+
+    A search that the run's stop cuts short is seen in the results file, and made again on resume.
+    """
     target = plan.target(case)
     trying = 1
-    end: dict[str, object] = {}
+    points: list[BatchPoint] = []
+    end: dict[str, Any] = {}
 
     def on_event(event: process.Event) -> None:
         nonlocal trying
@@ -110,25 +115,40 @@ def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener:
             listener.searching(case, trying)
         elif event["event"] == "batch":
             fields = {key: event[key] for key in ("batch", "items_per_s", "reason")}
-            state.points.append(BatchPoint.model_validate(fields))
+            points.append(BatchPoint.model_validate(fields))
         elif event["event"] == "end":
             end.update(event)
 
-    state.points = []
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
     task = trial.job("search", case, target, state, plan.seed, False)
-    outcome = process.run(task, on_event, limit, target.environment)
-    if not end and len(state.points) < trying:
-        how = (
-            "took too long"
-            if outcome.timed_out
-            else f"ended with {outcome.signal_name or outcome.returncode}"
-        )
-        state.points.append(
-            BatchPoint(batch=trying, items_per_s=None, reason=f"the search {how} at this batch")
-        )
-    journal.append({"case": case.id, "search": [p.model_dump(mode="json") for p in state.points]})
-    state.batch = choose(state.points)
+    try:
+        outcome = process.run(task, on_event, limit, target.environment)
+    except KeyboardInterrupt:
+        stopped = f"the run was stopped while batch {trying} was tried"
+        state.search = Search(points=points, end="cut-short", reason=stopped)
+        raise
+    state.search = _searched(points, trying, end, outcome)
+    journal.append({"case": case.id, "search": state.search.model_dump(mode="json")})
+    state.batch = choose(points)
+
+
+def _searched(
+    points: list[BatchPoint], trying: int, end: Mapping[str, Any], outcome: process.Outcome
+) -> Search:
+    """The search's record: why it ended, and at which batch where it did not end by itself."""
+    if end.get("status") == "ok":
+        return Search(points=points, end=end["stopped_by"], reason=None)
+    if end.get("status") == "unsupported":
+        return Search(points=points, end="refused", reason=None)
+    if end:
+        how = str(end["reason"])
+    elif outcome.timed_out:
+        how = "it took too long"
+    else:
+        how = f"the process ended with {outcome.signal_name or outcome.returncode}"
+    if not any(point.batch == trying for point in points):
+        points.append(BatchPoint(batch=trying, items_per_s=None, reason=how))
+    return Search(points=points, end="cut-short", reason=f"at batch {trying}: {how}")
 
 
 @contextmanager

@@ -9,11 +9,20 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.errors import RefusedInput
-from bench.results import BatchPoint, Status, Trial
+from bench.results import BatchPoint, Record, SearchEnd, Status, Text, Trial
 from bench.runner.plan import Plan, Step
 
 BATCH_GAIN = 1.03
 """The chosen batch is the smallest whose throughput is within this factor of the best."""
+
+
+class Search(Record):
+    """A batch search as the journal keeps it, also one that was cut short."""
+
+    points: list[BatchPoint]
+    end: SearchEnd
+    reason: Text | None
+    """What cut it short."""
 
 
 @dataclass(slots=True)
@@ -22,7 +31,7 @@ class CaseState:
 
     batch: int | None
     """None until the automatic search has chosen."""
-    points: list[BatchPoint] = field(default_factory=list)
+    search: Search | None = None
     trials: dict[int, Trial] = field(default_factory=dict)
     settled: tuple[Status, str] | None = None
     """Status and reason of a case that needs no further trials."""
@@ -52,8 +61,8 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
         try:
             state = states[entry["case"]]
             if "search" in entry:
-                state.points = [BatchPoint.model_validate(p) for p in entry["search"]]
-                state.batch = choose(state.points)
+                state.search = Search.model_validate(entry["search"])
+                state.batch = choose(state.search.points)
                 continue
             trial = Trial.model_validate(entry["trial"])
         except (KeyError, TypeError, ValidationError) as error:

@@ -19,7 +19,7 @@ from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.stats import Estimate
-from bench.suite import Case
+from bench.suite import MOST_BUDGETS, Case
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
@@ -119,9 +119,12 @@ def run(
 
 
 def timeout_s(case: Case) -> float:
-    """Most wall time of a trial; a sustained load is added to the limit of the other phases."""
-    extra = case.measure.sustained_s if case.scenario == "sustained" else 0.0
-    return case.measure.timeout_s + extra
+    """Most wall time of a trial: the suite's limit, and what its load may take beyond that."""
+    measure = case.measure
+    extra = (MOST_BUDGETS - 1) * measure.budget_s
+    if case.scenario == "sustained":
+        extra = measure.sustained_s
+    return measure.timeout_s + extra
 
 
 def judge(trial: Trial, case: Case, state: CaseState) -> Trial:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
 from bench import environment
+from bench.metrics import headline, is_unsteady
 from bench.results import Case, Trial
 from bench.runner.plan import Plan
+from bench.suite import MOST_BUDGETS
 
 WIDE = 3
 """An interval this many times wider than asked for is worth a word."""
@@ -26,11 +29,11 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
 
 def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
     """One sentence for all cases that were not level, one for all that were not exact enough."""
-    ran = [(case, [t for t in case.trials if t.status == "ok"]) for case in cases]
-    ran = [(case, good) for case, good in ran if good]
+    ran = {case.id: (case, _explored(case)) for case in cases}
+    ran = {name: (case, good) for name, (case, good) in ran.items() if good}
     restless = sum(
         not all(series.steady for trial in good for series in trial.series.values())
-        for _, good in ran
+        for _, good in ran.values()
     )
     if restless:
         yield (
@@ -38,30 +41,66 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
             "raise warmup_s in the suite"
         )
     excess = {
-        case.id: max(map(_width, good)) / float(case.settings["confidence_width"] or 1)
-        for case, good in ran
+        name: max(map(_width, good)) / float(case.settings["confidence_width"] or 1)
+        for name, (case, good) in ran.items()
     }
     wide = [name for name, times in excess.items() if times > WIDE]
     if wide:
         worst = max(wide, key=lambda name: excess[name])
+        how = f"{excess[worst]:.0f} times" if excess[worst] < math.inf else "without any interval"
         yield (
             f"the interval of the median stayed more than {WIDE} times as wide as asked for in "
-            f"{len(wide)} of {len(ran)} cases, {excess[worst]:.0f} times in {worst}; quiet the "
-            "machine, or raise --budget"
+            f"{len(wide)} of {len(ran)} cases, {how} in {worst}; quiet the machine, or raise "
+            "--budget"
+        )
+    unsteady = sum(is_unsteady(case.summary) for case in cases)
+    if unsteady:
+        yield (
+            f"the figures of {unsteady} of {len(cases)} cases are unsteady from trial to trial; "
+            "quiet the machine, or raise --trials"
         )
 
 
+def _explored(case: Case) -> list[Trial]:
+    """The trials that are `ok` and sampled until they knew enough. A load of a set time shows what
+    happens from its start on, so neither its short warm-up nor its spread is a fault."""
+    return [
+        trial
+        for trial in case.trials
+        if trial.status == "ok" and all(s.stopped_by != "time" for s in trial.series.values())
+    ]
+
+
 def _case_warnings(case: Case) -> Iterator[str]:
+    tried = case.batch_search[-1].batch if case.batch_search else 0
+    if case.batch_search_end == "cut-short":
+        yield (
+            f"the batch search was cut short, {case.batch_search_reason}; a larger batch may be "
+            "faster: name one with --batch"
+        )
+    elif case.batch_search_end == "cap":
+        yield (
+            f"the batch search hit its cap of {tried}; a larger batch may be faster: name one "
+            "with --batch"
+        )
     for trial in case.trials:
         if trial.telemetry is not None:
             yield from trial.telemetry.warnings
+        for name, series in trial.series.items():
+            if series.stopped_by == "limit":
+                yield (
+                    f"the series {name} was ended at {MOST_BUDGETS:g} budgets, still short of "
+                    f"samples ({series.samples.n - series.warmup}); raise --budget"
+                )
     busy = max((trial.parent_cpu_share or 0 for trial in case.trials), default=0.0)
     if busy > 0.02:
         yield f"the harness itself used {busy:.0%} of a core while a trial measured"
 
 
 def _width(trial: Trial) -> float:
-    metric = trial.metrics.get("latency_p50_ns") or trial.metrics.get("throughput_items_per_s")
+    """Width of the headline's interval as a share of it; infinite without one, which is worst."""
+    name = headline(trial.metrics)
+    metric = trial.metrics[name] if name else None
     if metric is None or metric.low is None or metric.high is None:
-        return 0.0
+        return math.inf
     return (metric.high - metric.low) / metric.value

@@ -10,7 +10,7 @@ import numpy as np
 from bench import stats
 from bench.backend import Session
 from bench.clock import Now
-from bench.suite import Measure
+from bench.suite import MOST_BUDGETS, Measure
 
 MAX_SAMPLES = 1_000_000
 CHUNKS = 10
@@ -96,12 +96,16 @@ def collect(
     items_per_sample: int,
     least_samples: int | None = None,
 ) -> Observed:
-    """Warm up, then sample until the median's interval is narrow enough or the budget is spent."""
+    """Warm up, then sample until the median's interval is narrow enough or the budget is spent.
+
+    With fewer than the least samples by then it goes on until it has them, or MOST_BUDGETS.
+    """
     measure, now = load.measure, load.now
     samples, steady = warm_up(take, measure.warmup_s, now)
     warmup = len(samples)
     least = measure.least_samples if least_samples is None else least_samples
     next_look = least
+    over = False
     start = now()
     while True:
         samples += take(len(samples), _chunk(samples[-100:], budget_s))
@@ -116,12 +120,15 @@ def collect(
                 narrow = estimate.relative_width <= measure.confidence_width
                 if narrow and elapsed_s >= min(measure.least_s, budget_s):
                     stopped_by = "confidence"
-        if elapsed_s >= budget_s:
-            stopped_by = stopped_by or "budget"
+        if elapsed_s >= budget_s and n >= least:
+            stopped_by = stopped_by or ("extended" if over else "budget")
+        elif elapsed_s >= budget_s * MOST_BUDGETS:
+            stopped_by = "limit"
         elif n >= MAX_SAMPLES:
             stopped_by = stopped_by or "samples"
         if stopped_by:
             return Observed(samples, warmup, steady, stopped_by, items_per_sample, start, now())
+        over = elapsed_s >= budget_s
 
 
 def keep_busy(take: Take, duration_s: float, load: Load, sample_ns: float) -> tuple[int, int, int]:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import registry, suite
+from bench import registry, suite, unsteady
 from bench.errors import HetbenchError, RefusedInput, UsageError
 from bench.suite import Case, Measure, Suite, cases, override
 
@@ -188,6 +188,8 @@ def test_the_digest_is_of_the_content_not_of_the_file(write: Write, mine: Suite)
         ('["int8"]', '["int8"]\nbatches = [0]', 14, "cases.1: a batch is 1 to 65536"),
         ('["int8"]', '["int8"]\nallow_fallback = 1.0', 14, "cases.1: allow_fallback is a share"),
         ("trials = 2", "trials = 0", 1, "(top level): trials must be 1 to 1000"),
+        ("trials = 2", "bounds = {x = 0}", 1, "(top level): the bound of x must be above 0 and"),
+        ("trials = 2", 'bounds = {"a*b" = 1}', 1, "(top level): the bound 'a*b' must be a metric"),
         ('title = "mine"\n', "", 1, "(top level): the key 'title' is missing"),
     ],
 )
@@ -199,6 +201,22 @@ def test_an_error_names_file_line_and_key(
         suite.load(str(path))
     assert str(refused.value).startswith(f"{path}:{line}: ")
     assert said in str(refused.value)
+
+
+def test_bounds_are_part_of_the_suite_and_not_of_a_case(write: Write, mine: Suite) -> None:
+    stated = suite.load(str(write("[measure]", '[bounds]\n"latency_p99*" = 3\n\n[measure]')))
+    assert stated.bounds == {**unsteady.BOUNDS, "latency_p99*": 3.0}
+    assert mine.bounds == unsteady.BOUNDS
+    assert stated.digest != mine.digest
+    assert case_of(stated).version == case_of(mine).version
+    assert override(stated, trials=9).bounds == stated.bounds
+
+
+def test_the_digest_changes_with_the_default_bounds(
+    write: Write, mine: Suite, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unsteady, "BOUNDS", {"*": 0.1})
+    assert suite.load(str(write())).digest != mine.digest
 
 
 def test_what_is_no_toml_or_not_there(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import pytest
 from bench.errors import RefusedInput
 from bench.results import BatchPoint
 from bench.runner.plan import Plan, Step
-from bench.runner.state import choose, fresh, remaining, restore
+from bench.runner.state import Search, choose, fresh, remaining, restore
 
 from ..examples import trial
 from .plans import make
@@ -83,14 +83,16 @@ def test_the_smallest_batch_that_is_nearly_the_best(
 def test_a_searched_batch_is_restored(plan: Plan) -> None:
     case = next(case for case in plan.cases if case.batch is None)
     points = [point(1, 100), point(2, 190), point(4, None)]
-    found = {"case": case.id, "search": [one.model_dump(mode="json") for one in points]}
+    search = Search(points=points, end="memory", reason=None)
+    found = {"case": case.id, "search": search.model_dump(mode="json")}
     restored = restore(plan, [found])[case.id]
-    assert (restored.batch, restored.points) == (2, points)
+    assert (restored.batch, restored.search) == (2, search)
 
 
 def test_a_case_whose_search_found_nothing_is_tried_at_batch_one(plan: Plan) -> None:
     case = next(case for case in plan.cases if case.batch is None)
-    found = {"case": case.id, "search": [point(1, None).model_dump(mode="json")]}
+    search = Search(points=[point(1, None)], end="cut-short", reason="at batch 1: why")
+    found = {"case": case.id, "search": search.model_dump(mode="json")}
     assert restore(plan, [found])[case.id].batch == 1
 
 
@@ -108,6 +110,7 @@ def of(plan: Plan, **fields: Any) -> dict[str, Any]:
         ({"trial": {"status": "ok"}}, "is not a record of this run"),
         ({"search": 7}, "is not a record of this run"),
         ({"search": [{"batch": "many"}]}, "is not a record of this run"),
+        ({"search": {"points": [], "end": "well", "reason": None}}, "is not a record of this run"),
         ({"trial": trial(7).model_dump(mode="json")}, "is of a trial that was not planned"),
     ],
 )

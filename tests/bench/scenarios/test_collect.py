@@ -104,9 +104,36 @@ def test_a_budget_below_the_least_time_is_enough() -> None:
     assert seen.end_ns - seen.start_ns <= 1.2e9
 
 
-def test_one_slow_sample_may_use_up_the_budget() -> None:
+def test_one_slow_sample_may_use_up_all_budgets() -> None:
     seen = observe(load(lambda number: 20e9, warmup_s=0.0))
-    assert (len(seen.samples), seen.warmup, seen.stopped_by) == (2, 1, "budget")
+    assert (len(seen.samples), seen.warmup, seen.stopped_by) == (2, 1, "limit")
+
+
+def test_it_goes_over_its_budget_for_its_least_samples() -> None:
+    def slow(number: int) -> float:
+        return wide(number) * 20  # 20 to 100 ms
+
+    seen = observe(load(slow, least_samples=25), budget_s=1.0)
+    assert seen.stopped_by == "extended"
+    assert len(seen.samples) - seen.warmup == 25
+    assert seen.end_ns - seen.start_ns > 1.0e9
+
+
+def test_it_does_not_go_over_its_budget_with_enough_samples() -> None:
+    seen = observe(load(lambda number: wide(number) * 10, least_samples=5), budget_s=1.0)
+    assert seen.stopped_by == "budget"
+    assert seen.end_ns - seen.start_ns <= 1.2e9
+
+
+def test_what_has_too_few_samples_after_four_budgets_ends() -> None:
+    seen = observe(load(lambda number: 300 * MS, least_samples=20), budget_s=1.0)
+    assert seen.stopped_by == "limit"
+    assert len(seen.samples) - seen.warmup == 14  # 4.2 s: the first past 4 budgets
+
+
+def test_an_interval_that_is_narrow_by_then_is_why_it_ended() -> None:
+    seen = observe(load(lambda number: 100 * MS, least_samples=20), budget_s=1.0)
+    assert (len(seen.samples) - seen.warmup, seen.stopped_by) == (20, "confidence")
 
 
 def test_it_stops_at_a_number_of_samples(monkeypatch: pytest.MonkeyPatch) -> None:

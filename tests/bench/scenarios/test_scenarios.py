@@ -88,6 +88,15 @@ def test_offline_divides_its_budget_between_both_figures() -> None:
     assert (outside.end_ns - outside.start_ns) / 1e9 == pytest.approx(3, rel=0.15)
 
 
+def test_both_figures_of_offline_go_over_their_budgets_for_six_rounds() -> None:
+    seen = offline.observe(load(lambda number: MS * (150 + number % 7), budget_s=1.0))
+    for name, series in seen.series.items():
+        assert len(series.samples) - series.warmup == 6, name
+        assert series.stopped_by == "extended", name
+    slow = offline.observe(load(lambda number: 2000 * MS, budget_s=1.0))
+    assert [series.stopped_by for series in slow.series.values()] == ["limit", "limit"]
+
+
 def test_the_energy_of_offline_is_that_of_resident_rounds() -> None:
     seen = offline.observe(load(power=True, items=2, energy_s=3.0))
     (window,) = seen.windows
