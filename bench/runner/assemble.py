@@ -99,7 +99,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         precision=case.precision,
         scenario=case.scenario,
         batch=state.batch or 1,
-        found={} if case.batch is not None or state.batch is None else {"batch": state.batch},
+        found=state.found,
         batch_search=search.points if search else [],
         batch_search_end=search.end if search else None,
         batch_search_reason=search.reason if search else None,

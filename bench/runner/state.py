@@ -41,6 +41,13 @@ class CaseState:
     onnx_sha256: str | None = None
     reference: str | None = None
 
+    @property
+    def found(self) -> dict[str, int]:
+        """What the search settled; nothing where it is still to choose, or no batch ran."""
+        if self.batch is None or self.search is None:
+            return {}
+        return {"batch": self.batch} if any(p.items_per_s for p in self.search.points) else {}
+
     def add(self, trial: Trial) -> None:
         """Take a finished trial in; a case that cannot run, or hangs, is not tried again."""
         self.trials[trial.index] = trial

@@ -213,6 +213,8 @@ def test_activations_run_out_of_memory_at_load() -> None:
         ("+latency=5", "latency_us"),
         ("+fault=crash", "crash-segv"),
         ("+latency_us=fast", "not a number"),
+        ("+levels=1,fast", "levels=fast is not a number"),
+        ("+levels=1,0", "a run must take time"),
         ("+latency_us=nan", "at least 0"),
         ("+item_us=-1", "at least 0"),
         ("+latency_us=0", "must take time"),
@@ -429,6 +431,31 @@ def test_wall_time_really_passes() -> None:
     assert time.perf_counter_ns() - start < 40_000_000
     session.fetch()
     assert time.perf_counter_ns() - start >= 60_000_000
+
+
+def test_levels_are_taken_in_turn_by_the_processes_of_a_device(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "from tests.backends.test_simulated import infer, load\n"
+        "for _ in range(2):\n"  # a second session of the same process is on the same level
+        "    session, now = load('+latency_us=1000+levels=1,2.5')\n"
+        "    start = now(); infer(session, 0); print(now() - start)\n"
+    )
+    monkeypatch.setenv(sensor.FOLDER_VARIABLE, str(tmp_path / "state"))
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split()
+        for _ in range(3)
+    ]
+    assert found == [["1000000"] * 2, ["2500000"] * 2, ["1000000"] * 2]
+
+
+def test_levels_need_a_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(sensor.FOLDER_VARIABLE, raising=False)
+    with pytest.raises(UsageError, match="levels are kept in a folder; set HETBENCH_SIMULATED"):
+        load("+levels=1,2")
 
 
 def test_a_file_that_is_no_state_is_said_so(
