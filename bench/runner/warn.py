@@ -47,7 +47,9 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
     wide = [name for name, times in excess.items() if times > WIDE]
     if wide:
         worst = max(wide, key=lambda name: excess[name])
-        how = f"{excess[worst]:.0f} times" if excess[worst] < math.inf else "without any interval"
+        how = "without any interval"
+        if excess[worst] < math.inf:
+            how = f"{excess[worst]:.0f} times as wide"
         yield (
             f"the interval of the median stayed more than {WIDE} times as wide as asked for in "
             f"{len(wide)} of {len(ran)} cases, {how} in {worst}; quiet the machine, or raise "

@@ -60,7 +60,7 @@ def test_a_trial_without_an_interval_is_the_least_exact() -> None:
 def test_the_widest_interval_is_named() -> None:
     wide = case(with_series(values=[MS, *[MS, 2 * MS] * 10]))
     (text,) = said(wide)
-    assert f"in 1 of 1 cases, 50 times in {wide.id}; quiet the machine" in text
+    assert f"in 1 of 1 cases, 50 times as wide in {wide.id}; quiet the machine" in text
 
 
 def test_a_load_of_a_set_time_is_not_asked_to_be_warm_or_exact() -> None:
