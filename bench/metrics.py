@@ -17,6 +17,8 @@ from bench.results import Metric, Samples, Series, Summary
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 EDGE_S = 60.0
 """`sustained` compares the first with the last minute, or sixths of a shorter run."""
+THROTTLED_PERCENT = 5.0
+"""A device whose throughput falls by more than this under sustained load throttles."""
 
 
 def derive(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from bench import environment
+from bench.metrics import THROTTLED_PERCENT
 from bench.results import Case, Trial
 from bench.runner.plan import Plan
 
@@ -52,6 +53,12 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
 
 
 def _case_warnings(case: Case) -> Iterator[str]:
+    drop = case.summary.get("throughput_drop_percent")
+    if drop is not None and drop.value > THROTTLED_PERCENT:
+        yield (
+            f"throughput fell by {drop.value:.1f} % from the first to the last stretch of the load"
+            ": the device throttles; look at its cooling, its power limit and what else ran"
+        )
     for trial in case.trials:
         if trial.telemetry is not None:
             yield from trial.telemetry.warnings
