@@ -10,7 +10,7 @@ from rich.text import Text
 from bench import datasheet
 from bench.metrics import THROTTLED_PERCENT
 from bench.report import format
-from bench.results import Case, Fidelity, Summary, TargetRecord
+from bench.results import Case, Summary, TargetRecord
 from bench.text import tr
 
 FIGURES = {"latency_p50_ns": format.TIME, "throughput_items_per_s": format.ITEMS_PER_S}
@@ -101,17 +101,22 @@ def share_text(case: Case, target: TargetRecord | None) -> Text:
     return Text(format.value(100 * found, format.PERCENT), style="bold red" if found > 1 else "")
 
 
-def fidelity(case: Case) -> Text:
-    """The worst trial's error and agreement: `err 1.6e-6`, `err 9.2e-3, top-1 4 of 4`."""
-    seen: list[Fidelity] = [trial.fidelity for trial in case.trials if trial.fidelity]
+def error(case: Case) -> Text:
+    """The worst trial's relative error: `err 1.6e-6`, or `err NaN` for outputs not finite."""
+    seen = [trial.fidelity.relative_l2 for trial in case.trials if trial.fidelity]
     if not seen:
         return Text(format.NONE)
-    errors = [one.relative_l2 for one in seen if one.relative_l2 is not None]
-    text = f"err {format.error(max(errors))}" if len(errors) == len(seen) else "err NaN"
-    agreements = [(one.top1_agreement, one.items) for one in seen if one.top1_agreement is not None]
-    parts = [tr(text)]
-    if agreements:
-        agreement, items = min(agreements)
-        # rounded down: an item that agreed in some of its copies in a batch did not agree
-        parts.append(tr(f"top-1 {int(agreement * items + 1e-9)} of {items}"))
-    return Text(", ".join(parts))
+    finite = [one for one in seen if one is not None]
+    text = f"err {format.error(max(finite))}" if len(finite) == len(seen) else "err NaN"
+    return Text(tr(text))
+
+
+def agreement(case: Case) -> Text:
+    """Of a classifier, the items whose largest output is the right one: `top-1 4 of 4`."""
+    checks = [trial.fidelity for trial in case.trials if trial.fidelity]
+    seen = [(one.top1_agreement, one.items) for one in checks if one.top1_agreement is not None]
+    if not seen:
+        return Text(format.NONE)
+    worst, items = min(seen)
+    # rounded down: an item that agreed in some of its copies in a batch did not agree
+    return Text(tr(f"top-1 {int(worst * items + 1e-9)} of {items}"))

@@ -72,7 +72,7 @@ def test_a_truncated_model_is_refused(cli: Cli, model: Path) -> None:
 
 
 def test_without_a_target_it_runs_where_an_onnx_file_can(cli: Cli, model: Path) -> None:
-    own = model.rename(model.with_name("my own (v2).onnx"))
+    own = model.rename(model.with_name("my own v2.onnx"))
     args = ["run", "smoke", "-s", "single-stream", "--onnx", str(own), "--shape", "x=2x5x8"]
     results = cli.json(*args)
     targets = {target["target"] for target in results["targets"]}
