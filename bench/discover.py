@@ -157,7 +157,7 @@ def resolve(text: str, found: Sequence[Found]) -> Resolved:
     # Several vendors answer to one kind of device: what is wrong is the same, the remedies differ.
     causes = "; ".join(sorted({reason.split(";")[0] for reason in reasons}))
     raise UsageError(
-        f"{text} is not available: {causes}; 'hetbench devices' names each vendor's remedy"
+        f"{text} is not available: {causes}; 'hetbench devices --all' names each vendor's remedy"
     )
 
 
