@@ -11,12 +11,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
+from typing import Protocol
 
 from bench import regex, toml
-from bench.device import Device
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, Precision
 from bench.plugins import HOME
+
+
+class Named(Protocol):
+    """A device of this machine, or one in a results file."""
+
+    @property
+    def name(self) -> str:
+        """As the framework prints it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +72,7 @@ def shipped() -> tuple[Datasheet, ...]:
     return tuple(one for path in sorted(folder.glob("*.toml")) for one in load(path))
 
 
-def find(device: Device) -> Datasheet | None:
+def find(device: Named) -> Datasheet | None:
     """The device's datasheet; None when there is none. Raises RefusedInput when two claim it."""
     found = [one for one in shipped() if re.fullmatch(one.match, device.name)]
     if len(found) > 1:
@@ -73,7 +81,7 @@ def find(device: Device) -> Datasheet | None:
     return found[0] if found else None
 
 
-def peak_flops(device: Device, precision: Precision) -> tuple[float | None, str]:
+def peak_flops(device: Named, precision: Precision) -> tuple[float | None, str]:
     """Operations a second that the device cannot exceed, or None and the reason why not known."""
     sheet = find(device)
     if sheet is None:

@@ -37,6 +37,8 @@ class Found:
     versions: Mapping[str, str]
     devices: tuple[Device, ...]
     simulated: bool
+    format: str = ""
+    """What its backend takes, see `Backend.format`; empty for a backend that was not asked."""
     misused: bool = False
     """True when the reason is that the backend does not have such an option."""
 
@@ -155,7 +157,7 @@ def resolve(text: str, found: Sequence[Found]) -> Resolved:
     # Several vendors answer to one kind of device: what is wrong is the same, the remedies differ.
     causes = "; ".join(sorted({reason.split(";")[0] for reason in reasons}))
     raise UsageError(
-        f"{text} is not available: {causes}; 'hetbench devices' names each vendor's remedy"
+        f"{text} is not available: {causes}; 'hetbench devices --all' names each vendor's remedy"
     )
 
 
@@ -172,9 +174,17 @@ def _resolved(found: Found, target: Target, device: Device) -> Resolved:
     )
 
 
-def defaults(found: Sequence[Found]) -> list[str]:
-    """Every target found, simulated ones left out: what a run without --target measures."""
-    return [one.target(device.id) for one in found if not one.simulated for device in one.devices]
+def defaults(found: Sequence[Found], takes: str = "") -> list[str]:
+    """Every target found, simulated ones left out: what a run without --target measures.
+
+    `takes` leaves only backends of that format: a person's own ONNX file runs on no other.
+    """
+    return [
+        one.target(device.id)
+        for one in found
+        if not one.simulated and takes in ("", one.format)
+        for device in one.devices
+    ]
 
 
 def _could_be(candidate: Candidate, target: Target) -> bool:
@@ -256,6 +266,7 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
                     for table in event["devices"]
                 ),
                 simulated=bool(event["simulated"]),
+                format=str(event["format"]),
                 misused=bool(event["misused"]),
             )
 

@@ -19,6 +19,8 @@ HEADLINES = ("latency_p50_ns", "throughput_items_per_s")
 """What a case is known by: the first of these that it has."""
 EDGE_S = 60.0
 """`sustained` compares the first with the last minute, or sixths of a shorter run."""
+THROTTLED_PERCENT = 5.0
+"""A device whose throughput falls by more than this under sustained load throttles."""
 
 
 def derive(

@@ -43,10 +43,13 @@ def _ask(candidate: Candidate) -> dict[str, Any]:
         "versions": {},
         "devices": [],
         "simulated": False,
+        "format": "",
         "misused": False,
     }
     try:
-        backend = registry.backend(candidate.backend)(candidate.adapter, candidate.options)
+        kind = registry.backend(candidate.backend)
+        answer["format"] = kind.format
+        backend = kind(candidate.adapter, candidate.options)
         availability = backend.probe()
         devices = backend.devices() if availability.available else []
     except UsageError as error:

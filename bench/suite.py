@@ -92,10 +92,12 @@ class Suite:
 
     name: str
     version: int
-    title: str
-    title_zh: str
     cases: tuple[Group, ...]
+    title: str = ""
+    title_zh: str = ""
     trials: int = 3
+    sustained_trials: int = 1
+    """Trials of the scenario `sustained`, which takes as long as it is told to."""
     measure: Measure = field(default_factory=Measure)
     bounds: Mapping[str, float] = field(default_factory=dict)
     """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
@@ -107,11 +109,17 @@ class Suite:
         unsteady.check(self.bounds)
         # all of them, so that they are part of the digest and of the results file
         object.__setattr__(self, "bounds", {**unsteady.BOUNDS, **self.bounds})
+        if not 1 <= self.sustained_trials <= 1000:
+            raise ValueError("sustained_trials must be 1 to 1000")
 
     @property
     def digest(self) -> str:
         """Identifies the exact content, whatever the file looked like."""
         return digest(asdict(self))
+
+    def trials_of(self, scenario: ScenarioName) -> int:
+        """How often a case of the scenario is measured."""
+        return self.sustained_trials if scenario == "sustained" else self.trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +213,9 @@ def override(
                 sustained_s=budget_s,
                 least_s=min(measure.least_s, budget_s),
             )
-        count = suite.trials if trials is None else trials
-        return replace(suite, cases=groups, measure=measure, trials=count)
+        if trials is not None:
+            suite = replace(suite, trials=trials, sustained_trials=trials)
+        return replace(suite, cases=groups, measure=measure)
     except ValueError as error:
         raise UsageError(f"{error}") from error
 

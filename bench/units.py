@@ -25,14 +25,17 @@ def shown(metric: str, value: float) -> str:
     return f"{significant(value / scale)} {prefix}{unit}".strip()
 
 
-def significant(value: float) -> str:
-    """Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1234."""
-    if value == 0:
+def significant(number: float, digits: int = 3) -> str:
+    """Three significant digits without an exponent: 0.0123, 1.23, 12.3, 123, 1234.
+
+    With two, which say that no more is known, larger numbers are rounded too: 0.012, 12, 1200.
+    """
+    if number == 0:
         return "0"
-    digits = 2 - _magnitude(value)
-    if digits <= 0:
-        return f"{value:.0f}"
-    return f"{value:.{min(digits, 12)}f}"
+    places = digits - 1 - _magnitude(number, digits)
+    if places > 0:
+        return f"{number:.{min(places, 12)}f}"
+    return f"{round(number, places) if digits < 3 else number:.0f}"
 
 
 def fitting(value: float, scales: Scales) -> tuple[float, str]:
@@ -43,6 +46,6 @@ def fitting(value: float, scales: Scales) -> tuple[float, str]:
     return scales[-1]
 
 
-def _magnitude(value: float) -> int:
-    """Power of ten of the value as rounded to three digits: 9.996 is shown as 10.0."""
-    return int(f"{value:.2e}".rsplit("e", 1)[1])
+def _magnitude(number: float, digits: int) -> int:
+    """Power of ten of the number as rounded to its digits: 9.996 is shown as 10.0."""
+    return int(f"{number:.{digits - 1}e}".rsplit("e", 1)[1])

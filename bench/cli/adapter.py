@@ -27,12 +27,16 @@ def add_to(app: typer.Typer) -> None:
 
 @adapter.command("list", help=tr("List the adapters: available, or why not."))
 def list_adapters(
+    names: list[str] | None = common.NAMES,
+    every: bool = common.ALL,
     json: bool = common.JSON,
     adapter: list[str] = common.ADAPTER,
     trust_adapter: bool = common.TRUST,
 ) -> None:
-    """One row for each adapter and each way it names to its devices."""
-    found = common.find(adapter, trust_adapter)
+    """One row for each way an adapter names to its devices: those that are here, or with --all
+    every one. JSON holds all of them either way."""
+    found = common.find_by_name(adapter, trust_adapter, names or [])
+    shown = found if every or names else common.present(found)
     if json:
         common.print_json(
             [
@@ -58,9 +62,15 @@ def list_adapters(
                 tr("yes") if one.reason is None else tr("no"),
                 _targets(one),
             )
-            for one in found
+            for one in shown
         ),
     )
+    if shown is not found:
+        common.say("")
+        more = len(found) - len(shown)
+        common.say(
+            f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
+        )
 
 
 def _targets(found: Found) -> str:

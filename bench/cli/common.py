@@ -29,6 +29,12 @@ TRUST = typer.Option(
     "--trust-adapter",
     help=tr("Let the adapters given with --adapter import modules and run programs."),
 )
+NAMES = typer.Argument(
+    None, metavar="[ADAPTER]...", help=tr("Ask these adapters alone, and tell all about them.")
+)
+ALL = typer.Option(
+    False, "--all", help=tr("Also what is missing, with the reason, and what is simulated.")
+)
 PLAIN_WIDTH = 160
 """Columns of tables that go to a file or pipe, where nothing wraps."""
 
@@ -99,3 +105,19 @@ def find(files: Sequence[str], trusted: bool, targets: Sequence[str] = ()) -> li
     known = adapters(files, trusted)
     wanted = discover.named(targets, known) if targets else discover.candidates(known)
     return discover.discover(wanted)
+
+
+def find_by_name(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
+    """Ask all that the named adapters name, or every adapter; raises UsageError for an unknown."""
+    from bench import discover, registry
+
+    known = {adapter.name: adapter for adapter in adapters(files, trusted)}
+    for name in names:
+        if name not in known:
+            raise registry.unknown("adapter", name, known)
+    return discover.discover(discover.candidates(known[name] for name in names or known))
+
+
+def present(found: Sequence[Found]) -> list[Found]:
+    """What is really here: an answer with a device that is no simulated one."""
+    return [one for one in found if one.reason is None and not one.simulated]

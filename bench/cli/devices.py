@@ -14,17 +14,23 @@ def add_to(app: typer.Typer) -> None:
 
 
 def devices(
+    names: list[str] | None = common.NAMES,
+    every: bool = common.ALL,
     json: bool = common.JSON,
     adapter: list[str] = common.ADAPTER,
     trust_adapter: bool = common.TRUST,
 ) -> None:
-    """List every target found; say of each adapter without a device why."""
+    """List what is here; of the rest how many there are, or with --all each with its reason.
+
+    JSON holds all of it either way.
+    """
     from dataclasses import asdict
 
     from bench.report import format
 
-    found = common.find(adapter, trust_adapter)
-    rows = [(one, device) for one in found for device in one.devices]
+    found = common.find_by_name(adapter, trust_adapter, names or [])
+    shown = found if every or names else common.present(found)
+    rows = [(one, device) for one in (found if json else shown) for device in one.devices]
     absent = [one for one in found if one.reason is not None]
     if json:
         common.print_json(
@@ -51,28 +57,33 @@ def devices(
             }
         )
         return
-    common.print_table(
-        [tr("target"), tr("device"), tr("vendor"), tr("memory"), tr("identity")],
-        (
+    if rows:
+        common.print_table(
+            [tr("target"), tr("device"), tr("vendor"), tr("memory"), tr("identity")],
             (
-                one.target(device.id) + (f"  ({tr('simulated')})" if one.simulated else ""),
-                device.name,
-                device.vendor or format.NONE,
-                format.size(device.memory_bytes),
-                device.uuid or format.NONE,
-            )
-            for one, device in rows
-        ),
-    )
-    typer.echo()
-    common.print_table(
-        [tr("not available"), tr("backend"), tr("reason")],
-        (
+                (
+                    one.target(device.id) + (f"  ({tr('simulated')})" if one.simulated else ""),
+                    device.name,
+                    device.vendor or format.NONE,
+                    format.size(device.memory_bytes),
+                    device.uuid or format.NONE,
+                )
+                for one, device in rows
+            ),
+        )
+        common.say("")
+    if shown is not found:
+        more = len(found) - len(shown)
+        common.say(f"{more} more are known; 'hetbench devices --all' tells why each is not here")
+    elif absent:
+        common.print_table(
+            [tr("not available"), tr("backend"), tr("reason")],
             (
-                one.candidate.adapter.name,
-                "+".join([one.candidate.backend, *one.candidate.options]),
-                tr(one.reason or ""),
-            )
-            for one in absent
-        ),
-    )
+                (
+                    one.candidate.adapter.name,
+                    "+".join([one.candidate.backend, *one.candidate.options]),
+                    tr(one.reason or ""),
+                )
+                for one in absent
+            ),
+        )

@@ -49,7 +49,7 @@ def models(json: bool = common.JSON) -> None:
 
 
 def _short(value: int | None) -> str:
-    """`25.6 M`; the same as bench.report.format.count, whose module needs pydantic: 0.1 s more."""
+    """`25.6 M`; bench.report.format would need pydantic, 0.1 s more."""
     if value is None:
         return "-"
     for scale, prefix in ((1e9, " G"), (1e6, " M"), (1e3, " k")):

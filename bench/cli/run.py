@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from bench.results import Results
     from bench.runner.plan import Plan
     from bench.runner.run import Finished
-    from bench.suite import Case
 
 
 def add_to(app: typer.Typer) -> None:
@@ -108,10 +107,10 @@ def run(
     if cards and not precision:
         precision = [cards[0].precisions[0]]  # the one it was saved in
     chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
-    targets = _targets(target, common.find(adapter, trust_adapter, target))
+    targets = _targets(target, common.find(adapter, trust_adapter, target), cards)
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if dry_run:
-        _print_cases(cases, json)
+        _print_plan(plans.make(chosen, targets, cases, seed, {}), json)
         return
     plan = plans.make(
         chosen,
@@ -138,31 +137,52 @@ def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
     return [own_model.inspect(onnx, shapes)]
 
 
-def _targets(wanted: Sequence[str], found: Sequence[Found]) -> list[Resolved]:
-    """The named targets, or every real one; raises UsageError when there is none."""
+def _targets(
+    wanted: Sequence[str], found: Sequence[Found], own: Sequence[ModelCard]
+) -> list[Resolved]:
+    """The named targets, or every real one, of a person's own model every one that can run it;
+    raises UsageError when there is none."""
     from bench import discover
     from bench.errors import UsageError
 
-    names = list(wanted) or discover.defaults(found)
+    names = list(wanted) or discover.defaults(found, "onnx" if own else "")
     if not names:
-        raise UsageError("no target was found here; 'hetbench devices' says why")
+        if own:
+            raise UsageError(
+                "no target that runs an ONNX file was found here; 'hetbench devices --all' says why"
+            )
+        raise UsageError("no target was found here; 'hetbench devices --all' says why")
     resolved = [discover.resolve(name, found) for name in names]
     return list({one.target: one for one in resolved}.values())
 
 
-def _print_cases(cases: Sequence[Case], json: bool) -> None:
+def _print_plan(plan: Plan, json: bool) -> None:
+    """The cases, and how long they would take."""
+    from dataclasses import asdict
+
+    from bench.runner import duration
+    from bench.runner.meter import Meter
+    from bench.runner.run import powered
+
+    meters = {target.target: Meter(target) for target in plan.targets}
+    takes = duration.estimate(plan, plan.order, powered(meters))
+    rows = [(case.id, case.version) for case in plan.cases]
     if json:
-        common.print_json([{"id": case.id, "version": case.version} for case in cases])
+        cases = [{"id": name, "version": version} for name, version in rows]
+        common.print_json({**asdict(takes), "cases": cases})
         return
-    common.print_table([tr("case"), tr("version")], [(case.id, case.version) for case in cases])
+    common.print_table([tr("case"), tr("version")], rows)
+    common.say(str(takes))
 
 
 def _out(out: Path | None, plan: Plan) -> Path:
-    """Where the results file goes: results/DATE-SUITE.json unless the person said."""
+    """Where the results file goes: results/DATE-SUITE.json unless the person said; of a person's
+    own model DATE-MODEL.json."""
     if out is not None:
         return out
     stamp = plan.started_at.split("+")[0].replace(":", "").replace("-", "")
-    return Path("results") / f"{stamp}-{plan.suite.name}.json"
+    name = plan.cases[0].card.name if plan.onnx else plan.suite.name
+    return Path("results") / f"{stamp}-{name}.json"
 
 
 def _report(done: Finished, json: bool, strict: bool) -> None:

@@ -1,44 +1,95 @@
-"""Numbers for people: three significant digits, a unit that fits, the interval beside the value."""
+"""Numbers for people: three significant digits, a unit that fits, and how sure the figure is."""
 
 from __future__ import annotations
 
-from bench.results import Metric, Summary
-from bench.units import COUNT, TIME, Scales, fitting
-from bench.units import significant as significant  # for whoever prints
+from dataclasses import dataclass
+
+from bench import units
+from bench.results import Summary
+from bench.text import tr
+from bench.units import fitting, significant
 
 NONE = "-"
-_BYTES = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B"))
 
 
-def duration(metric: Metric | Summary | None) -> str:
-    """`8.76 ms [8.70, 8.81]` from nanoseconds; `-` for a figure that is not there."""
-    return _with_interval(metric, TIME, "")
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """How a quantity is written: factors and their prefixes, the largest first, and the unit."""
+
+    prefixes: tuple[tuple[float, str], ...]
+    name: str = ""
+    apart: bool = False
+    """Whether a space stands between prefix and unit, as in `1.15 k items/s`."""
+
+    def label(self, prefix: str) -> str:
+        """`ms`, `k items/s`; translated."""
+        return f"{prefix}{' ' if self.apart else ''}{tr(self.name) if self.name else ''}".strip()
 
 
-def rate(metric: Metric | Summary | None, unit: str = "") -> str:
-    """`1.15 k/s`-like: `114 [113, 115]`, scaled, with an interval."""
-    return _with_interval(metric, COUNT, unit)
+_SMALL = ((1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "u"))
+TIME = Unit(units.TIME)
+"""From nanoseconds."""
+ITEMS_PER_S = Unit(units.COUNT, "items/s", apart=True)
+FLOP_PER_S = Unit(units.COUNT, "FLOP/s")
+JOULES = Unit(_SMALL, "J")
+WATTS = Unit(_SMALL, "W")
+PERCENT = Unit(((1.0, "%"),))
+_BYTES = Unit(((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")))
 
 
-def count(value: float, unit: str = "") -> str:
-    """`25.6 M` for 25557032."""
-    scale, prefix = fitting(value, COUNT)
-    return f"{significant(value / scale)} {prefix}{unit}".strip()
+def value(found: float, unit: Unit) -> str:
+    """`8.76 ms` for 8.76e6 and TIME."""
+    scale, prefix = fitting(found, unit.prefixes)
+    return f"{significant(found / scale)} {unit.label(prefix)}".strip()
 
 
-def size(value: int | None) -> str:
+def summary(found: Summary | None, unit: Unit) -> str:
+    """A figure and how far it is to be trusted; `-` for one that is not there.
+
+    `8.76 ms [8.70, 8.81]` with the 95 % interval between trials; `8.76 ms (8.70-8.81, 2 trials)`
+    with the range of trials too few for one; `~8.8 ms (7.1-12) unsteady` for one not to rely on.
+    """
+    if found is None:
+        return NONE
+    if found.unsteady is not None:
+        scale, prefix = fitting(found.value, unit.prefixes)
+        label = unit.label(prefix)
+        typical, least, most = (
+            significant(one / scale, 2) for one in (found.value, found.least, found.most)
+        )
+        return f"~{typical} {label} ({least}-{most}) {tr('unsteady')}"
+    if found.low is None or found.high is None:
+        return spread(found.value, found.least, found.most, found.n, unit)
+    scale, prefix = fitting(found.value, unit.prefixes)
+    low, high = significant(found.low / scale), significant(found.high / scale)
+    return f"{significant(found.value / scale)} {unit.label(prefix)} [{low}, {high}]"
+
+
+def brief(found: Summary | None, unit: Unit) -> str:
+    """The value alone, for a column beside the main figure: `45.2 W`, or `~45 W` if unsteady."""
+    if found is None:
+        return NONE
+    if found.unsteady is None:
+        return value(found.value, unit)
+    scale, prefix = fitting(found.value, unit.prefixes)
+    return f"~{significant(found.value / scale, 2)} {unit.label(prefix)}"
+
+
+def spread(typical: float, least: float, most: float, trials: int, unit: Unit) -> str:
+    """`1.50 ms (1 trial)` or `1.50 ms (1.48-1.52, 2 trials)`: a range, which is no interval."""
+    scale, _ = fitting(typical, unit.prefixes)
+    if trials == 1:
+        return f"{value(typical, unit)} ({tr('1 trial')})"
+    ends = f"{significant(least / scale)}-{significant(most / scale)}"
+    return f"{value(typical, unit)} ({ends}, {tr(f'{trials} trials')})"
+
+
+def size(found: int | None) -> str:
     """`97.5 MiB`."""
-    if value is None:
-        return NONE
-    scale, prefix = fitting(value, _BYTES)
-    return f"{significant(value / scale)} {prefix}"
+    return NONE if found is None else value(found, _BYTES)
 
 
-def _with_interval(metric: Metric | Summary | None, scales: Scales, unit: str) -> str:
-    if metric is None:
-        return NONE
-    scale, prefix = fitting(metric.value, scales)
-    text = f"{significant(metric.value / scale)} {prefix}{unit}".strip()
-    if metric.low is None or metric.high is None:
-        return text
-    return f"{text} [{significant(metric.low / scale)}, {significant(metric.high / scale)}]"
+def error(relative: float) -> str:
+    """`1.6e-6` for a relative error."""
+    mantissa, exponent = f"{relative:.1e}".split("e")
+    return f"{mantissa}e{int(exponent)}" if relative else "0"

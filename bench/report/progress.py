@@ -9,11 +9,13 @@ from rich.live import Live
 from rich.text import Text
 
 from bench import metrics
-from bench.report import format
+from bench.report import cells, format
 from bench.results import Trial
 from bench.stats import Estimate
 from bench.suite import Case
 from bench.text import tr
+
+INDENT = "    "
 
 
 class Progress:
@@ -26,12 +28,15 @@ class Progress:
             if console.is_terminal
             else None
         )
-        self._what = ""
+        self._case = ""
         self._counter = ""
+        self._left = ""
         self._phase = ""
         self._estimate = ""
         self._started = time.monotonic()
         self._first_done: int | None = None
+        self._seen: dict[str, list[float]] = {}
+        """Case id -> the main figure of each of its trials so far."""
 
     def __enter__(self) -> Progress:
         if self._live:
@@ -44,18 +49,19 @@ class Progress:
 
     def preparing(self, done: int, total: int, what: str) -> None:
         text = tr(f"preparing models: {done} of {total}")
-        self._show(f"{text}  {what}")
+        self._show(text, what)
         if not self._live and what:
             self._print(f"{text}  {what}")
 
     def searching(self, case: Case, batch: int) -> None:
-        self._show(f"{case.id}  " + tr(f"searching the batch: {batch}"))
+        self._show(tr(f"searching the batch: {batch}"), case.id)
 
     def trial_started(self, case: Case, index: int, done: int, total: int) -> None:
         if self._first_done is None:
             self._first_done, self._started = done, time.monotonic()
-        self._counter = f"[{done + 1}/{total}]" + self._left(done, total)
-        self._what = f"{case.id} #{index + 1}"
+        self._counter = f"[{done + 1}/{total}]"
+        self._left = self._time_left(done, total)
+        self._case = f"{case.id} #{index + 1}"
         self._phase = self._estimate = ""
         self._refresh()
 
@@ -66,39 +72,50 @@ class Progress:
     def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
         sample = metrics.metric(estimate)
         if case.scenario == "single-stream":
-            self._estimate = format.duration(sample)
+            self._estimate = format.value(sample.value, format.TIME)
         else:
-            self._estimate = format.rate(metrics.rate(sample, items), "/s")
+            self._estimate = format.value(metrics.rate(sample, items).value, format.ITEMS_PER_S)
         self._refresh()
 
     def trial_finished(self, case: Case, trial: Trial) -> None:
-        figures = trial.metrics
-        latency, rate = figures.get("latency_p50_ns"), figures.get("throughput_items_per_s")
-        figure = format.duration(latency) if latency else format.rate(rate, "/s")
-        if trial.status != "ok":
-            figure = tr(trial.reason or "")
-        self._print(f"{self._counter.split(' ')[0]} {self._what}  {tr(trial.status)}  {figure}")
+        """`[3/9] ok  8.76 ms (8.70-8.81, 2 trials)  CASE #2`: what the case's trials span so far,
+        which says more of how well the figure repeats than an interval within one of them."""
+        said = tr(trial.reason or "")
+        name = next((name for name in cells.FIGURES if name in trial.metrics), None)
+        if trial.status == "ok" and name:
+            seen = self._seen.setdefault(case.id, [])
+            seen.append(trial.metrics[name].value)
+            said = format.spread(seen[-1], min(seen), max(seen), len(seen), cells.FIGURES[name])
+        self._print(f"{self._counter} {tr(trial.status)}  {said}", self._case)
 
     def note(self, text: str) -> None:
         self._print(tr(text))
 
-    def _left(self, done: int, total: int) -> str:
+    def _time_left(self, done: int, total: int) -> str:
         ran = done - (self._first_done or 0)
         if ran < 2:
             return ""
         left_s = (time.monotonic() - self._started) / ran * (total - done)
-        return " " + tr(f"about {_clock(left_s)} left")
+        return tr(f"about {_clock(left_s)} left")
 
     def _refresh(self) -> None:
         phase = tr(self._phase) if self._phase else ""
-        self._show(f"{self._counter}  {self._what}  {phase}  {self._estimate}")
+        words = (self._counter, self._left, phase, self._estimate)
+        self._show("  ".join(filter(None, words)), self._case)
 
-    def _show(self, line: str) -> None:
+    def _show(self, line: str, what: str) -> None:
         if self._live:
-            self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
+            self._live.update(self._text(line, what))
 
-    def _print(self, line: str) -> None:
-        self._console.print(Text(line), highlight=False, soft_wrap=True)
+    def _print(self, line: str, what: str = "") -> None:
+        self._console.print(self._text(line, what), highlight=False, soft_wrap=not self._live)
+
+    def _text(self, line: str, what: str) -> Text:
+        """One line, or two in a terminal too narrow for it: nothing in either is cut off."""
+        one = Text(f"{line}  {what}" if what else line, overflow="fold")
+        if not self._live or one.cell_len <= self._console.width:
+            return one
+        return Text(f"{line}\n{INDENT}{what}" if what else line, overflow="fold")
 
 
 def _clock(seconds: float) -> str:

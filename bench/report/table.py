@@ -1,101 +1,123 @@
-"""The summary table of a results file, its warnings and notes, for the terminal."""
+"""A results file for the terminal: per model its targets under one another, then what to know."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
-from rich.console import Group, RenderableType
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
-from bench.report import format
-from bench.results import Case, Fidelity, Results, TargetRecord, Trial
+from bench.report import cells, format, grid, remarks
+from bench.results import Case, Results, TargetRecord
 from bench.text import tr
 
-STYLES = {"ok": "green", "invalid": "bold red", "unsupported": "dim"}
+NAMES_SHARE = 1 / 3
+"""Names that would take more of the width are shortened, since figures say more."""
 
 
-def render(results: Results) -> RenderableType:
-    """One table per target, then reasons of what did not run, then warnings."""
-    parts: list[RenderableType] = []
-    for target in results.targets:
-        cases = [case for case in results.cases if case.target == target.target]
-        parts += [_heading(target), _table(cases), Text()]
-    parts += [Text(f"{tr(kind)}: {text}", style=style) for kind, text, style in _remarks(results)]
-    return Group(*parts)
+class Group(NamedTuple):
+    """What cases share that are held against each other."""
+
+    model: str
+    precision: str
+    scenario: str
+    batch: int | None
+    """None: each target has the one that a search found for it."""
 
 
-def _heading(target: TargetRecord) -> Text:
-    words = [target.target, target.device.name, tr(f"{target.threads} threads")]
-    words += [f"{name} {version}" for name, version in target.versions.items()]
-    text = Text("  ".join(words), style="bold", overflow="fold")
+def render(results: Results) -> Report:
+    """Anything rich can print; it fits itself to the width it is printed in."""
+    return Report(results)
+
+
+class Report:
+    """The targets, the table, the remarks."""
+
+    def __init__(self, results: Results) -> None:
+        self._results = results
+        self._targets = {one.target: one for one in results.targets}
+        grouped: dict[Group, list[Case]] = {}
+        for case in results.cases:
+            grouped.setdefault(_group(case), []).append(case)
+        self._cases = [case for cases in grouped.values() for case in cases]
+        self._ratios = [text for cases in grouped.values() for text in cells.ratios(cases)]
+        self._groups: list[grid.Group] = []
+        first = 0
+        for group, cases in grouped.items():
+            rows = range(first, first + len(cases))
+            self._groups.append(grid.Group(_heading(group), rows))
+            first = rows.stop
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Names of targets too long for the width give way to T1, T2."""
+        width = options.max_width
+        columns = self._columns({target: target for target in self._targets})
+        short: dict[str, str] = {}
+        must = [one for one in columns if one.importance <= 1]
+        if columns[0].width > NAMES_SHARE * width or not grid.fits(must, width):
+            short = {target: f"T{number}" for number, target in enumerate(self._targets, 1)}
+            columns = self._columns(short)
+        for target in self._results.targets:
+            yield _target(target, short.get(target.target))
+        yield Text()
+        if self._cases:
+            shown = grid.choose(columns, width)
+            yield from grid.lines(shown, self._groups)
+            yield Text()
+            yield from remarks.legend(shown, [one.title for one in columns if one not in shown])
+        yield from remarks.remarks(self._results)
+
+    def _columns(self, names: Mapping[str, str]) -> list[grid.Column]:
+        """The columns that have something to say."""
+
+        def plain(metric: str, unit: format.Unit) -> list[Text]:
+            return [Text(format.brief(case.summary.get(metric), unit)) for case in self._cases]
+
+        cases = self._cases
+        shares = [cells.share_text(case, self._targets.get(case.target)) for case in cases]
+        targets = [Text(names.get(case.target, case.target)) for case in cases]
+        found = [
+            grid.Column(tr("target"), targets, 0, "left"),
+            grid.Column(tr("median"), [cells.figure(case) for case in cases], 0, "left"),
+            grid.Column(tr("vs best"), self._ratios, 1),
+            grid.Column(tr("batch"), [cells.found_batch(case) for case in cases], 2),
+            grid.Column(tr("drop"), [cells.drop(case) for case in cases], 3),
+            grid.Column("p99", plain("latency_p99_ns", format.TIME), 6),
+            grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 4),
+            grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 5),
+            grid.Column(tr("of peak"), shares, 8),
+            grid.Column("FLOP/s", plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
+            grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 7),
+            grid.Column(tr("agreement"), [cells.agreement(case) for case in cases], 9),
+            grid.Column(tr("status"), [cells.status(case) for case in cases], 0, "left"),
+        ]
+        always = [one for one in found if not one.importance]
+        return [one for one in found if one in always or _says_something(one.cells)]
+
+
+def _says_something(column: Sequence[Text]) -> bool:
+    return any(cell.plain not in ("", format.NONE) for cell in column)
+
+
+def _group(case: Case) -> Group:
+    batch = None if cells.searched(case) else case.batch
+    return Group(case.model, case.precision, case.scenario, batch)
+
+
+def _heading(group: Group) -> Text:
+    words = [group.model, group.precision, tr(group.scenario)]
+    if group.batch is not None:
+        words.append(f"b{group.batch}")
+    return Text("  ".join(words), style="bold", overflow="fold")
+
+
+def _target(target: TargetRecord, short: str | None) -> Text:
+    text = Text(overflow="fold")
+    text.append(f"{short}  {target.target}" if short else target.target, style="bold")
+    words = [target.device.name, tr(f"{target.threads} threads")]
+    words += [f"{package} {version}" for package, version in target.versions.items()]
+    text.append("  " + "  ".join(words))
     if target.simulated:
         text.append("  " + tr("SIMULATED: no real device was measured"), style="bold red")
     return text
-
-
-def _table(cases: list[Case]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(tr("model"), no_wrap=True)
-    table.add_column(tr("precision"), no_wrap=True)
-    table.add_column(tr("scenario"), no_wrap=True)
-    for name in ("batch", "p50", "p99", "items/s", "FLOP/s"):
-        table.add_column(tr(name), justify="right", no_wrap=True)
-    with_power = any("joules_per_item" in case.summary for case in cases)
-    if with_power:
-        table.add_column(tr("J/item"), justify="right", no_wrap=True)
-    table.add_column(tr("fidelity"), justify="right", no_wrap=True)
-    table.add_column(tr("status"), no_wrap=True)
-    for case in cases:
-        shown = case.summary
-        cells = [
-            Text(case.model),
-            Text(case.precision),
-            Text(tr(case.scenario)),
-            Text(str(case.batch)),
-            Text(format.duration(shown.get("latency_p50_ns"))),
-            Text(format.duration(shown.get("latency_p99_ns"))),
-            Text(format.rate(shown.get("throughput_items_per_s"))),
-            Text(format.rate(shown.get("achieved_flops_per_s")).split(" [")[0]),
-        ]
-        if with_power:
-            cells.append(Text(format.rate(shown.get("joules_per_item"))))
-        cells += [
-            Text(_fidelity(case.trials)),
-            Text(tr(case.status), style=STYLES.get(case.status, "yellow")),
-        ]
-        table.add_row(*cells)
-    return table
-
-
-def _fidelity(trials: list[Trial]) -> str:
-    """The worst trial's error and agreement: `3.1e-07` or `0.0092 100%`."""
-    seen: list[Fidelity] = [trial.fidelity for trial in trials if trial.fidelity]
-    if not seen:
-        return format.NONE
-    if any(one.relative_l2 is None for one in seen):
-        return "NaN"
-    worst = max(seen, key=lambda one: one.relative_l2 or 0.0)
-    text = f"{worst.relative_l2:.1e}"
-    if worst.top1_agreement is not None:
-        text += f" {min(one.top1_agreement or 0.0 for one in seen):.0%}"
-    return text
-
-
-def _remarks(results: Results) -> Iterator[tuple[str, str, str]]:
-    for case in results.cases:
-        if case.status != "ok":
-            reason = tr(case.reason) if case.reason else tr("no reason was recorded")
-            yield tr(case.status), f"{case.id}: {reason}", STYLES.get(case.status, "yellow")
-    shared: dict[str, list[str]] = {}
-    for warning in results.warnings:
-        shared.setdefault(warning.text, []).extend([warning.case] if warning.case else [])
-    for text, cases in shared.items():
-        where = f" ({', '.join(cases)})" if cases else ""
-        yield tr("warning"), tr(text) + where, "yellow"
-    reasons: dict[str, list[str]] = {}
-    for target in results.targets:
-        if target.power_reason:
-            reasons.setdefault(target.power_reason, []).append(target.target)
-    for reason, targets in reasons.items():
-        yield tr("power unavailable"), f"{tr(reason)} ({', '.join(targets)})", "dim"

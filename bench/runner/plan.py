@@ -52,15 +52,17 @@ def make(
     environment: dict[str, Any],
     onnx: str = "",
 ) -> Plan:
-    """A plan with its trials interleaved: every round holds each case once, shuffled by the seed.
+    """A plan with its trials interleaved: every round holds each case once, shuffled by the
+    seed, until it has the trials that the suite gives its scenario.
 
     So a drift of the machine lands on all cases alike, and a run that is stopped early has about
     as many trials of each.
     """
     shuffler = random.Random(seed)
     order: list[Step] = []
-    for index in range(suite.trials):
-        block = [Step(case.id, index) for case in cases]
+    trials = [(case.id, suite.trials_of(case.scenario)) for case in cases]
+    for index in range(max((count for _, count in trials), default=0)):
+        block = [Step(name, index) for name, count in trials if index < count]
         shuffler.shuffle(block)
         order += block
     return Plan(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from bench.errors import UsageError
 from bench.lock import DeviceLocks
 from bench.probe import Candidate
 from bench.results import Results
-from bench.runner import assemble, execute, state
+from bench.runner import assemble, duration, execute, state
 from bench.runner.journal import Journal, path_for
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter
@@ -76,6 +76,8 @@ def _carry_out(
     listener: Listener,
 ) -> Finished:
     meters = {target.target: Meter(target) for target in plan.targets}
+    left = state.remaining(plan, states)
+    listener.note(str(duration.estimate(plan, left, powered(meters))))
     complete = execute.execute(plan, states, meters, journal, listener)
     results = assemble.results(plan, states, meters, complete, resumed)
     results_file.write(out, results)
@@ -83,6 +85,11 @@ def _carry_out(
         return Finished(results, out, journal.path)
     journal.remove()
     return Finished(results, out, None)
+
+
+def powered(meters: Mapping[str, Meter]) -> set[str]:
+    """The targets whose power is read."""
+    return {target for target, meter in meters.items() if meter.device_power}
 
 
 def _check_devices(plan: Plan) -> None:

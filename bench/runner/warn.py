@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench import environment
-from bench.metrics import headline, is_unsteady
+from bench.metrics import THROTTLED_PERCENT, headline, is_unsteady
 from bench.results import Case, Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS
@@ -84,6 +84,12 @@ def _case_warnings(case: Case) -> Iterator[str]:
         yield (
             f"the batch search hit its cap of {tried}; a larger batch may be faster: name one "
             "with --batch"
+        )
+    drop = case.summary.get("throughput_drop_percent")
+    if drop is not None and drop.value > THROTTLED_PERCENT:
+        yield (
+            f"throughput fell by {drop.value:.1f} % from the first to the last stretch of the load"
+            ": the device throttles; look at its cooling, its power limit and what else ran"
         )
     for trial in case.trials:
         if trial.telemetry is not None:

@@ -190,7 +190,7 @@ def test_the_digest_is_of_the_content_not_of_the_file(write: Write, mine: Suite)
         ("trials = 2", "trials = 0", 1, "(top level): trials must be 1 to 1000"),
         ("trials = 2", "bounds = {x = 0}", 1, "(top level): the bound of x must be above 0 and"),
         ("trials = 2", 'bounds = {"a*b" = 1}', 1, "(top level): the bound 'a*b' must be a metric"),
-        ('title = "mine"\n', "", 1, "(top level): the key 'title' is missing"),
+        ('name = "mine"\n', "", 1, "(top level): the key 'name' is missing"),
     ],
 )
 def test_an_error_names_file_line_and_key(
@@ -287,3 +287,23 @@ def test_another_file_is_another_version_of_an_own_model() -> None:
 
 def test_the_defaults_are_within_their_own_limits() -> None:
     assert Measure() == Measure(**dataclasses.asdict(Measure()))
+
+
+def test_name_version_and_cases_are_enough(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    text = 'name = "mine"\nversion = 1\n[[cases]]\nmodels = ["resnet8"]\nscenarios = ["offline"]\n'
+    path.write_text(text, "utf-8")
+    loaded = suite.load(str(path))
+    assert (loaded.trials, loaded.measure) == (3, Measure())
+    assert len(cases(loaded, TARGETS)) == 2
+
+
+def test_a_sustained_load_is_one_trial_unless_it_is_said_otherwise(write: Write) -> None:
+    plain = suite.load(str(write()))
+    assert (plain.trials_of("offline"), plain.trials_of("sustained")) == (2, 1)
+    said = suite.load(str(write("trials = 2", "trials = 2\nsustained_trials = 5")))
+    assert (said.trials_of("offline"), said.trials_of("sustained")) == (2, 5)
+    asked = override(plain, trials=4)
+    assert (asked.trials_of("offline"), asked.trials_of("sustained")) == (4, 4)
+    with pytest.raises(RefusedInput, match="sustained_trials must be 1 to 1000"):
+        suite.load(str(write("trials = 2", "trials = 2\nsustained_trials = 0")))

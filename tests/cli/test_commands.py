@@ -44,6 +44,24 @@ def test_devices(cli: Cli) -> None:
     reasons = {(one["adapter"], one["backend"]): one["reason"] for one in found["unavailable"]}
     assert "torch_npu" in reasons["ascend", "torch"]
     assert all(reason for reason in reasons.values())
+    assert [one for one in found["targets"] if one["simulated"]]
+
+
+@pytest.mark.parametrize("words", [["devices"], ["adapter", "list"]])
+def test_what_is_not_here_is_told_when_asked(cli: Cli, words: list[str]) -> None:
+    brief = cli(*words).stdout
+    assert "torch@cpu:0" in brief
+    assert "ascend" not in brief and "simulated@" not in brief
+    assert f"more are known; 'hetbench {' '.join(words)} --all' tells why" in brief
+    full = cli(*words, "--all").stdout
+    assert "the package torch_npu is not installed" in full and "simulated@sim:0" in full
+    assert "more are known" not in full
+    one = cli(*words, "ascend").stdout
+    assert "the package torch_npu is not installed" in one
+    assert "torch@cpu:0" not in one and "more are known" not in one
+    assert "simulated@sim:0" in cli(*words, "simulated").stdout
+    wrong = cli(*words, "ascent")
+    assert wrong.returncode == 2 and "ascend" in wrong.stderr
 
 
 def test_models(cli: Cli) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,3 +69,15 @@ def test_a_truncated_model_is_refused(cli: Cli, model: Path) -> None:
     done = cli(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
+
+
+def test_without_a_target_it_runs_where_an_onnx_file_can(cli: Cli, model: Path) -> None:
+    own = model.rename(model.with_name("my own v2.onnx"))
+    args = ["run", "smoke", "-s", "single-stream", "--onnx", str(own), "--shape", "x=2x5x8"]
+    results = cli.json(*args)
+    targets = {target["target"] for target in results["targets"]}
+    assert "onnxruntime@cpu:0" in targets
+    assert {case["status"] for case in results["cases"]} == {"ok"}
+    assert not {one for one in targets if one.startswith(("torch", "simulated"))}
+    (path,) = (cli.folder / "results").iterdir()  # named after the model
+    assert re.fullmatch(r"\d+T\d+-my-own-v2\.json", path.name)

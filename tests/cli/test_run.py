@@ -76,10 +76,11 @@ def test_order_is_seeded_and_interleaved(cli: Cli) -> None:
 
 def test_the_same_case_has_the_same_id_and_version_in_every_run(cli: Cli) -> None:
     args = ["run", "smoke", "--dry-run", "-t", "simulated@sim:0"]
-    assert cli.json(*args) == cli.json(*args)
-    other = cli.json(*args, "--budget", "9")
-    assert [case["id"] for case in other] == [case["id"] for case in cli.json(*args)]
-    assert [case["version"] for case in other] != [case["version"] for case in cli.json(*args)]
+    cases = cli.json(*args)["cases"]
+    assert cli.json(*args)["cases"] == cases
+    other = cli.json(*args, "--budget", "9")["cases"]
+    assert [case["id"] for case in other] == [case["id"] for case in cases]
+    assert [case["version"] for case in other] != [case["version"] for case in cases]
 
 
 def test_a_dry_run_leaves_nothing(cli: Cli) -> None:
@@ -87,6 +88,7 @@ def test_a_dry_run_leaves_nothing(cli: Cli) -> None:
     done = cli("run", "smoke", "--dry-run", "-t", "simulated@sim:0")
     assert done.returncode == 0
     assert "resnet8/fp32/b1/single-stream/simulated@sim:0" in done.stdout
+    assert "cases: 2, trials: 2; takes about" in done.stdout
     assert sorted(cli.folder.iterdir()) == before
 
 
@@ -107,7 +109,7 @@ def test_the_table(cli: Cli) -> None:
 
 
 def test_simulated_is_never_picked_unless_named(cli: Cli) -> None:
-    cases = cli.json("run", "smoke", "--dry-run")
+    cases = cli.json("run", "smoke", "--dry-run")["cases"]
     assert cases
     assert not any("simulated" in case["id"] for case in cases)
 
@@ -169,15 +171,37 @@ def test_a_foreign_file_is_refused_in_one_sentence(cli: Cli, text: str, words: s
 def test_sustained_finds_a_device_that_throttles(cli: Cli) -> None:
     target = "simulated+latency_us=1000+throttle_s=60+throttle_share=0.3@sim:0"
     args = ["run", "smoke", "-s", "sustained", "-b", "1", "--budget", "180", "-t", target]
-    (case,) = cli.json(*args)["cases"]
-    assert case["summary"]["throughput_drop_percent"]["value"] == pytest.approx(30, abs=2)
+    done = cli(*args, "-o", "r.json")
+    assert done.returncode == 0, done.stderr
+    # said before it starts, and one trial is enough of a load that takes as long as one asks for
+    assert "cases: 1, trials: 1; takes about" in done.stderr
+    (case,) = cli.json("show", "r.json")["cases"]
+    drop = case["summary"]["throughput_drop_percent"]["value"]
+    assert drop == pytest.approx(30, abs=2)
+    assert f"{drop:.1f} %" in done.stdout
+    assert f"warning: throughput fell by {drop:.1f} %" in done.stdout
+
+
+def test_sustained_does_not_cry_throttle_without_reason(cli: Cli) -> None:
+    args = ["run", "smoke", "-s", "sustained", "-b", "1", "--budget", "180"]
+    done = cli(*args, "-t", "simulated+latency_us=1000@sim:0", "-o", "r.json")
+    assert "drop" in done.stdout
+    assert "throttles" not in done.stdout
+
+
+def test_a_dry_run_says_how_long_it_would_take(cli: Cli) -> None:
+    args = ["run", "smoke", "--dry-run", "-t", "simulated@sim:0"]
+    assert cli.json(*args)["trials"] == 2
+    longer = cli.json(*args, "--trials", "7")
+    assert longer["trials"] == 14
+    assert longer["at_most_s"] > longer["about_s"] > cli.json(*args)["about_s"]
 
 
 def test_chinese(cli: Cli) -> None:
     env = {"HETBENCH_LANG": "zh"}
     done = cli("run", "smoke", "-t", "simulated+fault=nan@sim:0", env=env)
     assert "警告" in done.stdout
-    assert "模型" in done.stdout
+    assert "中位数" in done.stdout
     wrong = cli("run", "quik", env=env)
     assert "quick" in wrong.stderr
     assert "no suite" not in wrong.stderr

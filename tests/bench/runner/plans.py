@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from bench import registry, suite
@@ -31,9 +32,11 @@ def other() -> Resolved:
     return Resolved("torch@npu:0", "torch", adapter, {}, device, {}, False, 8)
 
 
-def make(trials: int = 3, seed: int = 0, **fields: Any) -> Plan:
-    """The suite `smoke` on two targets: four cases."""
-    chosen = suite.override(suite.load("smoke"), trials=trials)
+def make(
+    trials: int | None = 3, seed: int = 0, scenarios: Sequence[str] = (), **fields: Any
+) -> Plan:
+    """The suite `smoke` on two targets: two cases a scenario."""
+    chosen = suite.override(suite.load("smoke"), scenarios=scenarios, trials=trials)
     targets = [target(), other()]
     cases = suite.cases(chosen, [one.target for one in targets])
     return plan.make(chosen, targets, cases, seed, {"kernel": "6.1"}, **fields)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+from bench import suite
 from bench.runner import plan
 
-from .plans import make
+from .plans import make, target
 
 
 def test_every_case_has_every_trial_once() -> None:
@@ -40,3 +42,12 @@ def test_a_plan_knows_when_it_was_made_and_on_what() -> None:
     assert timedelta(0) <= age < timedelta(minutes=1)
     assert made.target(made.cases[0]).target == made.cases[0].target
     assert str(made.order[0]) == f"{made.order[0].case_id}#0"
+
+
+def test_a_sustained_case_is_done_once_beside_others_done_more_often() -> None:
+    chosen = suite.load("smoke")
+    chosen = replace(suite.override(chosen, scenarios=["offline", "sustained"]), trials=3)
+    cases = suite.cases(chosen, [target().target])
+    made = plan.make(chosen, [target()], cases, 0, {})
+    times = Counter(step.case_id.split("/")[3] for step in made.order)
+    assert times == {"offline": 3, "sustained": 1}

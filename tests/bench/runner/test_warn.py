@@ -64,7 +64,7 @@ def test_the_widest_interval_is_named() -> None:
 
 
 def test_a_load_of_a_set_time_is_not_asked_to_be_warm_or_exact() -> None:
-    values = [MS] * 10 + [3 * MS] * 10
+    values = [MS] * 10 + [3 * MS] * 10 + [MS] * 10
     timed = with_series(name="round", values=values, steady=False, stopped_by="time")
     assert said(case(timed, scenario="sustained")) == []
     (restless, wide) = said(

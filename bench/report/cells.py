@@ -1,0 +1,122 @@
+"""What a case has to say, one text a question."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from bench import datasheet, units
+from bench.metrics import THROTTLED_PERCENT, headline
+from bench.report import format
+from bench.results import Case, Summary, TargetRecord
+from bench.text import tr
+
+FIGURES = {"latency_p50_ns": format.TIME, "throughput_items_per_s": format.ITEMS_PER_S}
+"""How the figure is written that a case is judged by."""
+RANKED_FROM = 3
+"""Trials; fewer say nothing of the spread, so nothing is best by them."""
+STYLES = {"ok": "green", "invalid": "bold red", "unsupported": "dim"}
+
+
+def main_figure(case: Case) -> tuple[str, Summary | None]:
+    """Name and summary of the figure the case is judged by; None where it has none."""
+    name = headline(case.summary) or next(iter(FIGURES))
+    return name, case.summary.get(name)
+
+
+def figure(case: Case) -> Text:
+    """The figure the case is judged by, with how sure it is."""
+    name, found = main_figure(case)
+    return Text(format.summary(found, FIGURES[name]), style="" if case.status == "ok" else "dim")
+
+
+def status(case: Case) -> Text:
+    """`ok`, `unsupported`, ..."""
+    return Text(tr(case.status), style=style(case.status))
+
+
+def style(name: str) -> str:
+    """Colour of a status."""
+    return STYLES.get(name, "yellow")
+
+
+def ratios(cases: Sequence[Case]) -> list[Text]:
+    """`best`, or the figure divided by the best's; empty where nothing can be ranked.
+
+    Ranked are cases that are `ok`, of at least three trials and steady, when there are two.
+    """
+    texts = [Text() for _ in cases]
+    ranked: dict[int, tuple[str, float]] = {}
+    for place, case in enumerate(cases):
+        name, found = main_figure(case)
+        if case.status == "ok" and found and found.n >= RANKED_FROM and found.unsteady is None:
+            ranked[place] = (name, found.value)
+    kinds = Counter(name for name, _ in ranked.values())
+    if len(kinds) != 1 or len(ranked) < 2:
+        return texts
+    better = max if next(iter(kinds)).endswith("_per_s") else min
+    best = better(value for _, value in ranked.values())
+    for place, (_, value) in ranked.items():
+        if value == best:
+            texts[place] = Text(tr("best"), style="bold green")
+        elif best:
+            texts[place] = Text(f"{units.significant(value / best)}x")
+    return texts
+
+
+def searched(case: Case) -> bool:
+    """Whether the batch was left to a search, also where the case ended before it."""
+    return "batch" in case.found or f"/auto/{case.scenario}/" in case.id
+
+
+def found_batch(case: Case) -> Text:
+    """`b64*`, the batch that a search found; `-` where none was searched."""
+    return Text(f"b{case.found['batch']}*" if "batch" in case.found else format.NONE)
+
+
+def drop(case: Case) -> Text:
+    """How much throughput fell under sustained load."""
+    found = case.summary.get("throughput_drop_percent")
+    hot = found is not None and found.value > THROTTLED_PERCENT
+    return Text(format.brief(found, format.PERCENT), style="yellow" if hot else "")
+
+
+def share(case: Case, target: TargetRecord | None) -> float | None:
+    """Operations a second as a share of the device's datasheet, 1 being all of it."""
+    found = case.summary.get("achieved_flops_per_s")
+    if found is None or target is None:
+        return None
+    sheet = datasheet.find(target.device)
+    peak = sheet.peak_flops.get(case.precision) if sheet else None
+    return found.value / peak if peak else None
+
+
+def share_text(case: Case, target: TargetRecord | None) -> Text:
+    """The share in percent; red where it is more than there is."""
+    found = share(case, target)
+    if found is None:
+        return Text(format.NONE)
+    return Text(format.value(100 * found, format.PERCENT), style="bold red" if found > 1 else "")
+
+
+def error(case: Case) -> Text:
+    """The worst trial's relative error: `err 1.6e-6`, or `err NaN` for outputs not finite."""
+    seen = [trial.fidelity.relative_l2 for trial in case.trials if trial.fidelity]
+    if not seen:
+        return Text(format.NONE)
+    finite = [one for one in seen if one is not None]
+    text = f"err {format.error(max(finite))}" if len(finite) == len(seen) else "err NaN"
+    return Text(tr(text))
+
+
+def agreement(case: Case) -> Text:
+    """Of a classifier, the items whose largest output is the right one: `top-1 4 of 4`."""
+    checks = [trial.fidelity for trial in case.trials if trial.fidelity]
+    seen = [(one.top1_agreement, one.items) for one in checks if one.top1_agreement is not None]
+    if not seen:
+        return Text(format.NONE)
+    worst, items = min(seen)
+    # rounded down: an item that agreed in some of its copies in a batch did not agree
+    return Text(tr(f"top-1 {int(worst * items + 1e-9)} of {items}"))

@@ -1,0 +1,87 @@
+"""What the pages on suites and on models of one's own say is so, in both languages."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from dataclasses import MISSING, Field, fields
+from pathlib import Path
+
+import pytest
+
+from bench import registry, sensors, suite, toml
+from bench.adapter import Adapter
+from bench.device import Device
+from bench.suite import Group, Measure, Suite
+
+DOCS = Path(__file__).parents[1] / "docs"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """The code blocks of one language in a page."""
+    text = (DOCS / page).read_text("utf-8")
+    return re.findall(rf"```{language}\n(.*?)```", text, re.DOTALL)
+
+
+@pytest.mark.parametrize("page", ["suites.md", "suites.zh-CN.md"])
+def test_the_suites_shown_are_suites(tmp_path: Path, page: str) -> None:
+    shown = blocks(page, "toml")
+    assert len(shown) == 2
+    for text in shown:
+        path = tmp_path / "shown.toml"
+        path.write_text(text, "utf-8")
+        assert suite.cases(suite.load(str(path)), ["onnxruntime@cpu:0"])
+
+
+@pytest.mark.parametrize("page", ["suites.md", "suites.zh-CN.md"])
+def test_every_key_of_a_suite_is_told_with_its_default(page: str) -> None:
+    text = (DOCS / page).read_text("utf-8")
+    rows = dict(re.findall(r"^\| (.+?) \| (.+?) \|", text, re.MULTILINE))
+    told = {name: row for names, row in rows.items() for name in re.findall(r"`(\w+)`", names)}
+    known: list[Field[object]] = [*fields(Suite), *fields(Group), *fields(Measure)]
+    for field in known:
+        if field.name == "measure":
+            continue
+        default = told.pop(field.name)
+        if field.default is MISSING:
+            assert default in ("needed", "必需"), field.name
+        else:
+            shown = str(field.default).replace("(", "[").replace(",)", "]").replace(")", "]")
+            assert default.strip("`") == shown.replace("'", '"').removesuffix(".0") or (
+                default == '`""`' and field.default == ""
+            ), field.name
+    assert not told
+
+
+@pytest.mark.parametrize("page", ["own-model.md", "own-model.zh-CN.md"])
+def test_the_adapter_of_a_jetson_reads_its_rails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, page: str
+) -> None:
+    chip = tmp_path / "hwmon" / "hwmon3"
+    chip.mkdir(parents=True)
+    for name, text in {
+        "name": "ina3221",
+        "in1_label": "VDD_IN",
+        "in1_input": "4920",
+        "curr1_input": "1830",
+        "in2_label": "VDD_CPU",
+        "in2_input": "4900",
+        "curr2_input": "300",
+    }.items():
+        (chip / name).write_text(text + "\n")
+    program = next(text for text in blocks(page, "sh") if text.startswith("#!"))
+    path = tmp_path / "jetson-power"
+    path.write_text(program, "utf-8")
+    path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("HWMON", str(tmp_path / "hwmon"))
+    done = subprocess.run([path, "VDD_CPU"], capture_output=True, text=True, check=True)
+    assert done.stdout == "power 1470 mW\n"
+    (text,) = blocks(page, "toml")
+    (tmp_path / "jetson.toml").write_text(text, "utf-8")
+    adapter = toml.load(Adapter, tmp_path / "jetson.toml")
+    assert adapter.name in registry.adapters()  # in whose place it comes
+    sensor = sensors.make(adapter.sensors[0], Device("cuda:0", "cuda", 0, "Orin"))
+    assert sensor.probe().reason is None
+    assert sensor.read().values == {"power_w": pytest.approx(9.003)}
