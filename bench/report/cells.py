@@ -79,8 +79,9 @@ def found_batch(case: Case) -> Text:
 def drop(case: Case) -> Text:
     """How much throughput fell under sustained load."""
     found = case.summary.get("throughput_drop_percent")
-    hot = found is not None and found.value > THROTTLED_PERCENT
-    return Text(format.brief(found, format.PERCENT), style="yellow" if hot else "")
+    if found is None:
+        return Text(format.NONE)
+    return Text(f"{found.value:.1f} %", style="yellow" if found.value > THROTTLED_PERCENT else "")
 
 
 def share(case: Case, target: TargetRecord | None) -> float | None:

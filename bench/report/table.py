@@ -12,8 +12,8 @@ from bench.report import cells, format, grid, remarks
 from bench.results import Case, Results, TargetRecord
 from bench.text import tr
 
-NAMES_SHARE = 1 / 3
-"""Names that would take more of the width are shortened, since figures say more."""
+NAMES_SHARE = 1 / 4
+"""Names that take more of the width are shortened where columns would have no room for them."""
 
 
 class Group(NamedTuple):
@@ -55,7 +55,8 @@ class Report:
         columns = self._columns({target: target for target in self._targets})
         short: dict[str, str] = {}
         must = [one for one in columns if one.importance <= 1]
-        if columns[0].width > NAMES_SHARE * width or not grid.fits(must, width):
+        long = columns[0].width > NAMES_SHARE * width
+        if (long and not grid.fits(columns, width)) or not grid.fits(must, width):
             short = {target: f"T{number}" for number, target in enumerate(self._targets, 1)}
             columns = self._columns(short)
         for target in self._results.targets:
