@@ -14,6 +14,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from tests.offenders import assert_none
+
 ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
@@ -112,7 +114,7 @@ def test_imports_go_down() -> None:
         for name in _imports(path)
         if name.split(".")[0] == "bench" and LEVEL[_part(name)] > LEVEL[_part_of(path)]
     ]
-    assert upwards == []
+    assert_none(upwards)
 
 
 def test_no_circles() -> None:
@@ -139,7 +141,7 @@ def test_bench_names_no_backend_or_model() -> None:
     named = [(_id(path), name) for path in BENCH for name in _imports(path) if plugin.match(name)]
     spelt = re.compile(r"plugins\.(backends|models)\.\w")
     named += [(_id(path), text) for path in BENCH for text in _strings(path) if spelt.search(text)]
-    assert named == []
+    assert_none(named)
 
 
 def test_backends_have_no_clock() -> None:
@@ -153,14 +155,14 @@ def test_backends_have_no_clock() -> None:
         if any(f"{name}.".startswith(f"{clock}.") for clock in CLOCKS)
     ]
     clocks += [(_id(path), m[0]) for path in backends for m in reading.finditer(path.read_text())]
-    assert clocks == []
+    assert_none(clocks)
 
 
 def test_plugins_import_their_neighbours_relatively() -> None:
     absolute = re.compile(r"(?m)^\s*(from|import) (backends|models|bench\.plugins)\b")
     plugins = _files("backends", "models")
     assert len(plugins) > 10
-    assert [_id(path) for path in plugins if absolute.search(path.read_text("utf-8"))] == []
+    assert_none(_id(path) for path in plugins if absolute.search(path.read_text("utf-8")))
 
 
 def test_the_parent_names_no_framework() -> None:
@@ -170,7 +172,7 @@ def test_the_parent_names_no_framework() -> None:
         for name in _imports(path)
         if name.split(".")[0] in FRAMEWORKS
     ]
-    assert named == []
+    assert_none(named)
 
 
 def test_the_parent_loads_no_framework() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bench import registry
+from tests.offenders import assert_none
 
 NAMES = {
     # What torch.cuda.get_device_name gives, or where that is not published the vendor's tool.
@@ -88,7 +89,7 @@ def claimants(name: str) -> list[str]:
 
 def test_exactly_one_adapter_claims_a_card():
     claimed = {name: claimants(name) for name in NAMES}
-    assert {n: c for n, c in claimed.items() if c != [NAMES[n]]} == {}
+    assert_none(item for item in claimed.items() if item[1] != [NAMES[item[0]]])
 
 
 def test_names_of_the_recorded_tools_are_claimed_by_their_own_vendor(smi):

@@ -7,6 +7,7 @@ import pytest
 from bench import registry
 from bench.device import Device
 from bench.sensor import SensorError
+from tests.offenders import assert_none
 
 MIB = 1 << 20
 P, A, L = "power_w", "power_average_w", "power_limit_w"
@@ -131,7 +132,7 @@ def test_figures(smi):
             values = {str(error): 0.0}
         if values != pytest.approx(expected):
             wrong.append((recorded, place, values, expected))
-    assert wrong == []
+    assert_none(wrong)
 
 
 @pytest.mark.parametrize(

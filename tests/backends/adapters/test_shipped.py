@@ -8,6 +8,7 @@ from bench import registry, toml
 from bench.adapter import Adapter
 from bench.plugins import HOME
 from bench.sensors import KINDS
+from tests.offenders import assert_none
 
 FOLDER = HOME / "backends" / "adapters"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -43,23 +44,22 @@ def test_every_vendor_is_there():
 
 def test_an_adapter_is_called_like_its_file_and_knows_its_sensors():
     loaded = {path.stem: toml.load(Adapter, path) for path in FILES}
-    assert [stem for stem, adapter in loaded.items() if adapter.name != stem] == []
-    assert [stem for stem, adapter in loaded.items() if not adapter.title] == []
+    assert_none(stem for stem, adapter in loaded.items() if adapter.name != stem)
+    assert_none(stem for stem, adapter in loaded.items() if not adapter.title)
     kinds = {(stem, s.kind) for stem, adapter in loaded.items() for s in adapter.sensors}
-    assert {(stem, kind) for stem, kind in kinds if kind not in KINDS} == set()
+    assert_none(one for one in kinds if one[1] not in KINDS)
 
 
 def test_how_a_device_is_reached_says_where_that_is_from():
     """A comment stands above or in each such table, and at the head of the file."""
     texts = {path.stem: path.read_text("utf-8") for path in FILES}
-    assert [stem for stem, text in texts.items() if not text.startswith("# ")] == []
-    unsourced = [
+    assert_none(stem for stem, text in texts.items() if not text.startswith("# "))
+    assert_none(
         (stem, block)
         for stem in VENDORS
         for block in texts[stem].split("\n\n")
         if re.search(r"(?m)^\[(torch|lists|\[onnxruntime\])", block) and "#" not in block
-    ]
-    assert unsourced == []
+    )
 
 
 def needed_lines(text: str) -> int:
@@ -72,8 +72,8 @@ def needed_lines(text: str) -> int:
 
 def test_a_vendor_with_a_torch_plug_in_needs_few_lines_and_no_python():
     needed = {path.stem: needed_lines(path.read_text("utf-8")) for path in PLUGINS}
-    assert {stem: count for stem, count in needed.items() if count > 25} == {}
-    assert [path.stem for path in PLUGINS if toml.load(Adapter, path).backend] == []
+    assert_none(item for item in needed.items() if item[1] > 25)
+    assert_none(path.stem for path in PLUGINS if toml.load(Adapter, path).backend)
 
 
 def test_there_are_plug_in_vendors():
@@ -82,7 +82,7 @@ def test_there_are_plug_in_vendors():
 
 def test_a_plug_in_has_a_remedy_for_where_it_is_absent():
     remedies = {path.stem: toml.load(Adapter, path).torch.remedy for path in PLUGINS}
-    assert {stem: remedy for stem, remedy in remedies.items() if len(remedy) <= 20} == {}
+    assert_none(item for item in remedies.items() if len(item[1]) <= 20)
 
 
 def test_no_two_adapters_claim_one_kind_with_one_framework_unless_told_apart_by_name():
