@@ -277,6 +277,13 @@ def test_memory_of_an_accelerator_is_its_own(model: Callable[..., Workload]) -> 
 # --- providers that are not there ------------------------------------------------------------
 
 
+@pytest.fixture
+def plain_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime as PyPI's package `onnxruntime` has it."""
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+@pytest.mark.usefixtures("plain_build")
 def test_a_provider_of_another_build_is_a_reason_with_its_remedy() -> None:
     answer = _backend("nvidia").probe()
     assert not answer.available
@@ -284,6 +291,7 @@ def test_a_provider_of_another_build_is_a_reason_with_its_remedy() -> None:
     assert "onnxruntime-gpu" in str(answer.reason)
 
 
+@pytest.mark.usefixtures("plain_build")
 def test_any_built_in_provider_is_taken_by_its_name() -> None:
     assert _backend("cpu", "CPUExecutionProvider").probe().available
     assert "no MIGraphXExecutionProvider" in str(_backend("cpu", "MIGraphX").probe().reason)

@@ -186,7 +186,10 @@ def test_what_cannot_be_read(tmp_path: Path, name: str) -> None:
     assert "cannot read FILE: " in refusal(tmp_path / name)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    max_examples=60,
+)
 @given(place=st.integers(0, len(TEXT)), cut=st.integers(0, 40), put=st.text(max_size=5))
 def test_a_damaged_file_is_read_or_refused(file: Path, place: int, cut: int, put: str) -> None:
     damaged = TEXT[:place] + put + TEXT[place + cut :]
