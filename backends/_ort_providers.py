@@ -73,9 +73,13 @@ def unavailable(spec: OnnxProvider) -> str | None:
     """Why this provider cannot run here, in one sentence with the remedy; None when it can."""
     if MISSING is not None:
         return MISSING
-    reason = _plugin_problem(spec) if spec.module else _built_in_problem(spec)
-    if reason is None:
-        return None
+    if spec.module:
+        return _plugin_problem(spec)
+    reason = _built_in_problem(spec)
+    return None if reason is None else _with_remedy(reason, spec)
+
+
+def _with_remedy(reason: str, spec: OnnxProvider) -> str:
     return f"{reason}; {spec.remedy}" if spec.remedy else reason
 
 
@@ -109,15 +113,19 @@ def _plugin_problem(spec: OnnxProvider) -> str | None:
         )
     try:
         if find_spec(spec.module) is None:
-            return f"the provider {spec.name} needs the Python package {spec.module}"
+            reason = f"the provider {spec.name} needs the Python package {spec.module}"
+            return _with_remedy(reason, spec)
         register(spec)
     except Exception as error:  # noqa: BLE001 - a vendor's package may raise anything
-        return f"the provider {spec.name} does not load: {one_line(error)}"
+        return _with_remedy(f"the provider {spec.name} does not load: {one_line(error)}", spec)
     if not ep_devices(spec):
-        found = sorted({d.ep_name for d in ort.get_ep_devices()})
+        # The remedy says what to install, and nothing is missing: the plug-in does not take the
+        # hardware, as OpenVINO's does not take another vendor's CPU.
+        seen = sorted({f"{d.device.vendor} {d.device.type.name}" for d in ort.get_ep_devices()})
         return (
-            f"{spec.provider} finds no {spec.device_type or 'usable'} device here; ONNX Runtime "
-            f"sees {', '.join(found)}"
+            f"the package {spec.module} is installed, but its {spec.provider} offers no "
+            f"{spec.device_type or 'usable'} device on this machine (ONNX Runtime sees "
+            f"{', '.join(seen)})"
         )
     return None
 

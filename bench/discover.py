@@ -151,7 +151,10 @@ def resolve(text: str, found: Sequence[Found]) -> Resolved:
             by_number = not index or re.fullmatch(r"\d+(\[.*\])?", index)
             name = f"{kind}:{index or 0}" if by_number else index
             return _resolved(one, target, partition.resolve(name, devices))
-    reasons = {one.reason or "" for one in matching}
+    # The adapter that declares the provider explains it; others only know that it is not built in.
+    words = dict(target.options)
+    own = [x for x in matching if any(p.name in words for p in x.candidate.adapter.onnxruntime)]
+    reasons = {one.reason or "" for one in own or matching}
     if len(reasons) == 1:
         raise UsageError(f"{text} is not available: {reasons.pop()}")
     # Several vendors answer to one kind of device: what is wrong is the same, the remedies differ.
@@ -191,9 +194,7 @@ def _could_be(candidate: Candidate, target: Target) -> bool:
     """Whether the target means this backend and adapter. For ONNX Runtime the words of the target
     name a provider: one the adapter declares must be the candidate's, any other is left to the
     backend, which knows what its build has."""
-    if candidate.backend != target.backend:
-        return False
-    if _kind(candidate) != target.device.split(":")[0]:
+    if (candidate.backend, _kind(candidate)) != (target.backend, target.device.split(":")[0]):
         return False
     if candidate.backend != "onnxruntime":
         return True

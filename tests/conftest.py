@@ -13,7 +13,17 @@ from typing import Any
 
 import pytest
 
+from tests import runtimes
+
 ROOT = Path(__file__).parents[1]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test whose optional runtime has no device on this machine, with its own reason."""
+    for mark in item.iter_markers("needs_target"):
+        reason = runtimes.unavailable(*mark.args)
+        if reason is not None:
+            pytest.skip(reason)
 
 
 class Cli:

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
+from tests.offenders import assert_none
 
 ROOT = Path(__file__).parents[1]
 
@@ -107,12 +107,14 @@ def test_every_module_has_one_floor() -> None:
     assert set(listed) == {_part_of(path) for path in BENCH}
 
 
-@pytest.mark.parametrize("path", BENCH, ids=_id)
-def test_imports_go_down(path: Path) -> None:
-    own = LEVEL[_part_of(path)]
-    for name in _imports(path):
-        if name.split(".")[0] == "bench":
-            assert LEVEL[_part(name)] <= own, f"{name} is on a higher floor"
+def test_imports_go_down() -> None:
+    upwards = [
+        f"{_id(path)} imports {name}"
+        for path in BENCH
+        for name in _imports(path)
+        if name.split(".")[0] == "bench" and LEVEL[_part(name)] > LEVEL[_part_of(path)]
+    ]
+    assert_none(upwards)
 
 
 def test_no_circles() -> None:
@@ -128,38 +130,49 @@ def test_no_circles() -> None:
     assert not set(uses) - done, "these import each other in a circle, or what does"
 
 
-@pytest.mark.parametrize("path", BENCH, ids=_id)
-def test_bench_names_no_backend_or_model(path: Path) -> None:
-    for name in _imports(path):
-        assert not re.match(r"(bench\.plugins\.)?(backends|models)(\.|$)", name)
+def _strings(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            assert not re.search(r"plugins\.(backends|models)\.\w", node.value)
+            yield node.value
 
 
-@pytest.mark.parametrize(
-    "path", [path for path in _files("backends") if path.name not in SIMULATED], ids=_id
-)
-def test_backends_have_no_clock(path: Path) -> None:
-    for name in _imports(path):
-        assert not any(name == clock or name.startswith(f"{clock}.") for clock in CLOCKS)
-    assert not re.search(
-        r"\b(perf_counter|monotonic|process_time)(_ns)?\b", path.read_text("utf-8")
-    )
+def test_bench_names_no_backend_or_model() -> None:
+    plugin = re.compile(r"(bench\.plugins\.)?(backends|models)(\.|$)")
+    named = [(_id(path), name) for path in BENCH for name in _imports(path) if plugin.match(name)]
+    spelt = re.compile(r"plugins\.(backends|models)\.\w")
+    named += [(_id(path), text) for path in BENCH for text in _strings(path) if spelt.search(text)]
+    assert_none(named)
 
 
-@pytest.mark.parametrize("path", _files("backends", "models"), ids=_id)
-def test_plugins_import_their_neighbours_relatively(path: Path) -> None:
-    text = path.read_text("utf-8")
-    assert not re.search(
-        r"^\s*(from|import) (backends|models|bench\.plugins)\b", text, re.MULTILINE
-    )
+def test_backends_have_no_clock() -> None:
+    reading = re.compile(r"\b(perf_counter|monotonic|process_time)(_ns)?\b")
+    backends = [path for path in _files("backends") if path.name not in SIMULATED]
+    assert len(backends) > 5
+    clocks = [
+        (_id(path), name)
+        for path in backends
+        for name in _imports(path)
+        if any(f"{name}.".startswith(f"{clock}.") for clock in CLOCKS)
+    ]
+    clocks += [(_id(path), m[0]) for path in backends for m in reading.finditer(path.read_text())]
+    assert_none(clocks)
 
 
-@pytest.mark.parametrize("path", PARENT, ids=_id)
-def test_the_parent_names_no_framework(path: Path) -> None:
-    frameworks = {name.split(".")[0] for name in _imports(path)} & FRAMEWORKS
-    assert not frameworks
+def test_plugins_import_their_neighbours_relatively() -> None:
+    absolute = re.compile(r"(?m)^\s*(from|import) (backends|models|bench\.plugins)\b")
+    plugins = _files("backends", "models")
+    assert len(plugins) > 10
+    assert_none(_id(path) for path in plugins if absolute.search(path.read_text("utf-8")))
+
+
+def test_the_parent_names_no_framework() -> None:
+    named = [
+        (_id(path), name)
+        for path in PARENT
+        for name in _imports(path)
+        if name.split(".")[0] in FRAMEWORKS
+    ]
+    assert_none(named)
 
 
 def test_the_parent_loads_no_framework() -> None:

@@ -176,9 +176,11 @@ def check(
 def _resolve(target: str, found: list[Found]) -> Resolved:
     """The target on this machine; raises HetbenchError when it is there by name alone."""
     from bench import discover
-    from bench.errors import HetbenchError
+    from bench.errors import HetbenchError, UsageError
 
-    absent = next((one.reason for one in found if one.reason and not one.misused), None)
-    if absent is not None and not any(one.devices for one in found):
-        raise HetbenchError(f"{target} cannot be checked, it is not available: {absent}")
-    return discover.resolve(target, found)
+    try:
+        return discover.resolve(target, found)
+    except UsageError as error:
+        if any(one.devices for one in found):  # then another device was meant
+            raise
+        raise HetbenchError(str(error)) from error

@@ -18,6 +18,7 @@ def render(report: Report) -> RenderableType:
     head = Text(f"{report.target}  {report.device.name}", style="bold", overflow="fold")
     if report.simulated:
         head.append("  " + tr("SIMULATED: no real device was checked"), style="bold red")
+    verdict = Text(tr(headline(report)), style=STYLES["pass" if report.passed else "fail"])
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column(tr("check"), no_wrap=True)
     table.add_column(tr("result"), no_wrap=True)
@@ -25,8 +26,26 @@ def render(report: Report) -> RenderableType:
     for check in report.checks:
         result = Text(tr(check.status), style=STYLES[check.status])
         table.add_row(Text(check.id), result, Text(tr(check.seen)))
-    outcome = Text(tr(summary(report)), style=STYLES["pass" if report.passed else "fail"])
-    return Group(head, table, Text(), outcome)
+    return Group(head, verdict, table, Text(), Text(tr(summary(report))))
+
+
+def headline(report: Report) -> str:
+    """The verdict, naming what failed and what could not be told: a skip is no pass."""
+    total, passed = len(report.checks), report.count("pass")
+    failed, skipped = (
+        [check.id for check in report.checks if check.status == status]
+        for status in ("fail", "skip")
+    )
+    if failed and skipped:
+        return (
+            f"{len(failed)} of {total} checks failed: {', '.join(failed)}; "
+            f"{len(skipped)} skipped: {', '.join(skipped)}"
+        )
+    if failed:
+        return f"{len(failed)} of {total} checks failed: {', '.join(failed)}"
+    if skipped:
+        return f"{passed} of {total} checks passed, {len(skipped)} skipped: {', '.join(skipped)}"
+    return "all checks passed"
 
 
 def summary(report: Report) -> str:
@@ -51,7 +70,7 @@ def markdown(report: Report) -> str:
         tr("software"): ", ".join(f"{n} {v}" for n, v in report.versions.items()) or format.NONE,
         tr("date"): report.started_at,
     }
-    verdict = tr("all checks passed") if report.passed else tr("some checks failed")
+    verdict = _cell(tr(headline(report)))
     lines = [f"# {tr('Conformance of')} {_cell(report.target)}: {verdict}", ""]
     if report.simulated:
         lines += [f"**{tr('SIMULATED: no real device was checked')}**", ""]

@@ -21,6 +21,7 @@ sys.path.insert(0, str(ROOT))
 from bench import cache, toml  # noqa: E402
 
 TORCH = "torch==2.13.0"
+CPU_BUILDS = "https://download.pytorch.org/whl/cpu"
 ENVIRONMENTS: dict[str, tuple[str, ...]] = {
     "qualcomm": ("onnxruntime==1.31.1", "onnxruntime-qnn==2.7.0"),
     "ggml": ("onnxruntime-ggml==0.2.0",),
@@ -59,7 +60,7 @@ def environment(name: str) -> str:
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
         install = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*install, TORCH], check=True)  # first, so that nothing else picks another
+        subprocess.run(["sh", ".ci/torch", folder, TORCH, CPU_BUILDS], cwd=ROOT, check=True)
         subprocess.run([*install, TORCH, *ENVIRONMENTS[name], *common], check=True)
         (folder / "ready").touch()
     (site,) = folder.glob("lib/python*/site-packages")

@@ -30,7 +30,6 @@ def test_devices_says_what_is_missing(hetbench: Command) -> None:
     assert "torch_npu cannot be imported: libhccl.so: cannot open shared object" in reasons[0]
     assert "install CANN" in reasons[0]
     assert "torch@cpu:0" in {one["target"] for one in answer.json["targets"]}
-    assert answer.seconds < 30
 
 
 def test_the_cpu_is_measured_all_the_same(hetbench: Command) -> None:

@@ -23,10 +23,7 @@ from bench.device import Device
 from bench.errors import Unsupported, UsageError
 from bench.model import InputSpec, ModelCard, Tolerance
 
-OPENVINO = importlib.util.find_spec("onnxruntime_ep_openvino") is not None
-needs_openvino = pytest.mark.skipif(
-    not OPENVINO, reason="onnxruntime-ep-openvino is not installed (it has no aarch64 wheel)"
-)
+needs_openvino = pytest.mark.needs_target("onnxruntime+OpenVINO@cpu:0")
 needs_plugins = pytest.mark.skipif(
     not hasattr(ort, "register_execution_provider_library"),
     reason="plug-in providers need onnxruntime 1.23 or later",
@@ -280,6 +277,13 @@ def test_memory_of_an_accelerator_is_its_own(model: Callable[..., Workload]) -> 
 # --- providers that are not there ------------------------------------------------------------
 
 
+@pytest.fixture
+def plain_build(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ONNX Runtime as PyPI's package `onnxruntime` has it."""
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+
+
+@pytest.mark.usefixtures("plain_build")
 def test_a_provider_of_another_build_is_a_reason_with_its_remedy() -> None:
     answer = _backend("nvidia").probe()
     assert not answer.available
@@ -287,6 +291,7 @@ def test_a_provider_of_another_build_is_a_reason_with_its_remedy() -> None:
     assert "onnxruntime-gpu" in str(answer.reason)
 
 
+@pytest.mark.usefixtures("plain_build")
 def test_any_built_in_provider_is_taken_by_its_name() -> None:
     assert _backend("cpu", "CPUExecutionProvider").probe().available
     assert "no MIGraphXExecutionProvider" in str(_backend("cpu", "MIGraphX").probe().reason)
@@ -333,11 +338,41 @@ def test_a_plugin_that_is_not_installed_or_does_not_load_is_a_reason(
     assert "libdriver.so is missing" in str(_plugin("raising_ep").probe().reason)
 
 
-@needs_openvino
-def test_a_plugin_without_the_wanted_hardware_is_a_reason() -> None:
-    spec = registry.adapters()["intel"].onnxruntime[0]
-    gpu = Adapter("x", "X", "xpu", onnxruntime=(replace(spec, kind="xpu", device_type="GPU"),))
-    assert "finds no GPU device" in str(_backend(gpu).probe().reason)
+@pytest.mark.parametrize(
+    ("offered", "reason"),
+    [
+        (
+            "GPU",
+            "the package played_ep is installed, but its PExecutionProvider offers no NPU device "
+            "on this machine (ONNX Runtime sees AMD CPU, Acme GPU)",
+        ),
+        ("NPU", None),
+    ],
+)
+def test_a_plugin_that_is_installed_and_takes_no_hardware_says_so(
+    offered: str, reason: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As OpenVINO's does on a CPU that is not Intel's: what to install would be no help."""
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "played_ep.py").write_text("library = '/played.so'\n")
+    registered: list[tuple[str, str]] = []
+
+    def device(provider: str, vendor: str, kind: str) -> SimpleNamespace:
+        hardware = SimpleNamespace(vendor=vendor, type=SimpleNamespace(name=kind))
+        return SimpleNamespace(ep_name=provider, device=hardware, ep_metadata={})
+
+    def devices() -> list[SimpleNamespace]:
+        own = [device("PExecutionProvider", "Acme", offered)] if registered else []
+        return [device("CPUExecutionProvider", "AMD", "CPU"), *own]
+
+    def register(*arguments: str) -> None:
+        registered.append(arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ort, "register_execution_provider_library", register, raising=False)
+    monkeypatch.setattr(ort, "get_ep_devices", devices, raising=False)
+    answer = _plugin("played_ep", library="library", device_type="NPU").probe()
+    assert registered == [("PExecutionProvider", "/played.so")]
+    assert (answer.reason, answer.available) == (reason, reason is None)
 
 
 def test_a_provider_that_falls_back_silently_does_not_start(

@@ -316,8 +316,9 @@ def test_probe_gives_the_reason_why_not(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.delattr(torch, "fake")
     assert "torch has no device_count for fake devices" in reason(adapter())
     assert "names no torch device" in reason(replace(CPU, torch=None))
-    if not (torch.version.cuda or torch.version.hip):
-        assert "built without CUDA" in reason(replace(CPU, torch=TorchPlugin("cuda")))
+    for build in ("cuda", "hip"):
+        monkeypatch.setattr(torch.version, build, None)
+    assert "built without CUDA" in reason(replace(CPU, torch=TorchPlugin("cuda")))
     assert "cannot be imported" in reason(adapter(module="no_such_plugin"))
 
 

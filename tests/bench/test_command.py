@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import time
 
 import pytest
 
 from bench import command
+from tests.processes import is_gone
 
 
 @pytest.fixture
@@ -78,19 +78,17 @@ def test_a_failure_is_told_in_the_tools_own_words(tool):
 
 def test_time_limit_ends_the_program_and_its_children(tool, tmp_path):
     mark = tmp_path / "mark"
-    started = time.monotonic()
-    with pytest.raises(command.CommandError, match=r"did not end within 0.3 s"):
-        command.run([tool(f"(sleep 1; touch {mark}) & sleep 30")], timeout_s=0.3)
-    assert time.monotonic() - started < 5
-    time.sleep(1)
-    assert not mark.exists()
+    limit_s = 0.3
+    while not mark.exists():  # on a busy machine the program may be ended before it writes
+        with pytest.raises(command.CommandError, match=f"did not end within {limit_s:g} s"):
+            command.run([tool(f"sleep 3600 & echo $! > {mark}; sleep 3600")], timeout_s=limit_s)
+        limit_s *= 3
+    assert is_gone(int(mark.read_text()))
 
 
 def test_time_limit_holds_for_a_program_that_closed_its_output(tool):
-    started = time.monotonic()
     with pytest.raises(command.CommandError, match="did not end"):
-        command.run([tool("exec >&- 2>&-; sleep 30")], timeout_s=0.3)
-    assert time.monotonic() - started < 5
+        command.run([tool("exec >&- 2>&-; sleep 3600")], timeout_s=0.3)
 
 
 def test_endless_output_is_cut(tool):

@@ -290,14 +290,9 @@ def test_fingerprint_changes_with_what_matters_only(
 
 
 def test_this_machine() -> None:
-    environment.collect()  # fill the file cache
-    start = time.perf_counter()
     env = environment.collect()
-    elapsed_s = time.perf_counter() - start
     assert set(env) == {field.name for field in fields(Environment)}
     assert json.loads(json.dumps(env))["cpu_model"] == env["cpu_model"]
     assert env["usable_cores"] == len(os.sched_getaffinity(0))
     assert env["memory_bytes"] > 1 << 28
     assert "torch" in env["packages"]
-    # 0.2 s of it is the interval over which steal is read; a loaded machine gets some slack
-    assert elapsed_s < 2

@@ -111,7 +111,7 @@ def test_waiting_ends(others: list[Other]) -> None:
     start = time.monotonic()
     with pytest.raises(DeviceBusy), DeviceLocks(["npu:0"], "x", wait_s=0.5):
         pass
-    assert 0.5 <= time.monotonic() - start < 10
+    assert time.monotonic() - start >= 0.5
 
 
 def test_a_killed_holder_is_taken_over(others: list[Other]) -> None:
@@ -130,8 +130,8 @@ def test_a_killed_holder_is_taken_over(others: list[Other]) -> None:
 @pytest.mark.parametrize(
     "child",
     [
-        "subprocess.Popen(['sleep', '30'], close_fds=False).pid",
-        "os.fork() or time.sleep(30)",
+        "subprocess.Popen(['sleep', '300'], close_fds=False).pid",
+        "os.fork() or time.sleep(300)",
     ],
     ids=["exec", "fork"],
 )
@@ -145,8 +145,8 @@ def test_a_child_that_outlives_the_holder_holds_nothing(others: list[Other], chi
     others[0].process.wait(20)
     try:
         # A forked child lets go as soon as it runs, which may be after its parent was killed.
-        with DeviceLocks(["cuda:0"], "x", wait_s=10):
-            os.kill(orphan, 0)  # it is still there, and would be for 30 s
+        with DeviceLocks(["cuda:0"], "x", wait_s=120):
+            os.kill(orphan, 0)  # it is still there, and would be for minutes
     finally:
         os.kill(orphan, signal.SIGKILL)
 

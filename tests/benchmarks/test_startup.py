@@ -12,7 +12,7 @@ from statistics import median
 
 import pytest
 
-from bench import prepare, registry
+from bench import environment, prepare, registry
 from tests.benchmarks.conftest import Report, alternate
 from tests.conftest import Cli
 
@@ -105,6 +105,21 @@ LOOPS = {
         "for _ in range(100): s.run(None, x)" + _PEAK
     ),
 }
+
+
+def test_the_parent_sleeps_while_a_trial_measures(cli: Cli, report: Report) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "--budget", "4", "-t", "onnxruntime@cpu:0"]
+    (case,) = cli.json(*args)["cases"]
+    share = case["trials"][0]["parent_cpu_share"]
+    report("the parent while a trial measures", f"{share:.2%} of a core", "", "< 1 %")
+
+
+def test_the_environment(report: Report) -> None:
+    environment.collect()  # fill the file cache
+    start = time.perf_counter()
+    environment.collect()
+    taken = time.perf_counter() - start
+    report("collecting the environment", f"{taken:.2f} s", "0.2 s of it watch for steal", "<= 1 s")
 
 
 def test_quick_suite(cli: Cli, report: Report) -> None:

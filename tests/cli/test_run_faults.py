@@ -71,12 +71,10 @@ def test_a_fault_ends_one_trial_and_everything_else_goes_on(cli: Cli, suite: Wri
 
 @pytest.mark.parametrize("fault", ["hang", "hang-deaf"])
 def test_a_hang_is_ended_and_not_tried_again(cli: Cli, suite: Write, fault: str) -> None:
-    start = time.monotonic()
     path = suite(trials=3, timeout_s=2.4)  # and what the trial may go over its budget of 0.2 s
     case = one_case(cli, path, f"simulated+fault={fault}@sim:0", 3)
     assert (case["status"], len(case["trials"])) == ("timeout", 1)
     assert "3 s" in case["reason"]
-    assert time.monotonic() - start < 60
     with pytest.raises(ProcessLookupError):
         os.kill(case["trials"][0]["process_id"], 0)
 
@@ -94,7 +92,7 @@ def test_a_real_memory_limit(cli: Cli, suite: Write) -> None:
     done = subprocess.run(
         [sys.executable, "-c", code, "run", suite(), "-t", target, "--json"],
         cwd=cli.folder,
-        env=cli.env,
+        env={**cli.env, "OPENBLAS_NUM_THREADS": "1"},  # a buffer a core would fill the limit
         capture_output=True,
         text=True,
         check=False,

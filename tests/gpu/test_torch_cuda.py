@@ -119,22 +119,24 @@ def test_stage_copies_what_the_array_holds_now(options: dict[str, str]) -> None:
     np.testing.assert_array_equal(*outputs)
 
 
-def test_synchronize_waits_and_events_agree_with_the_clock() -> None:
+def test_synchronize_waits_and_the_device_time_lies_within_the_hosts() -> None:
     session = load(slots(batch=512))
     for slot in range(3):
         session.stage(slot)
         session.run(slot)
     session.synchronize()
-    runs = 20
-    start = time.perf_counter_ns()
-    for _ in range(runs):
+    for _ in range(20):
         session.run(0)
     session.synchronize()
-    host_ns = (time.perf_counter_ns() - start) / runs
-    event_ns = sorted(session.device_time_ns(0) or 0 for _ in range(runs))[runs // 2]
-    session.synchronize()
+    assert torch.cuda.current_stream().query()
+    for _ in range(20):
+        start = time.perf_counter_ns()
+        event_ns = session.device_time_ns(0)
+        host_ns = time.perf_counter_ns() - start
+        # Not how long: the device's time lies within the host's however slow the machine is. An
+        # event is stamped to half a microsecond.
+        assert event_ns is not None and 0 < event_ns <= host_ns + 1000
     session.close()
-    assert 0.5 * host_ns < event_ns < 2 * host_ns
 
 
 def test_peak_memory_is_of_this_session() -> None:

@@ -9,6 +9,7 @@ import fcntl
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from pathlib import Path
 
@@ -18,6 +19,17 @@ from bench import cache
 
 HERE = Path(__file__).parent
 SOURCES = ("setup.py", "pyproject.toml", "csrc", "src")
+
+
+def missing() -> str | None:
+    """What the reference device cannot do without and this machine lacks; None: nothing."""
+    if sys.platform != "linux":
+        return "the reference NPU's memory is a Linux memfd"
+    if shutil.which("g++") is None:
+        return "building the reference NPU needs g++; on Debian: apt-get install g++"
+    if not Path(sysconfig.get_path("include"), "Python.h").is_file():
+        return "building the reference NPU needs Python.h; on Debian: apt-get install python3-dev"
+    return None
 
 
 def installed() -> Path:

@@ -10,6 +10,7 @@ import copy
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from threading import Thread
 
 import pytest
 import refnpu_torch
@@ -35,18 +36,6 @@ def error(found: Tensor, expected: Tensor) -> float:
     return float((found.cpu() - expected).norm() / expected.norm())
 
 
-def queued_matmuls(matrix: Tensor, count: int) -> tuple[float, float]:
-    """Seconds until `count` products are queued, and until they are done."""
-    torch.accelerator.synchronize()
-    start = time.perf_counter()
-    result = matrix
-    for _ in range(count):
-        result = result @ matrix
-    queued = time.perf_counter() - start
-    torch.accelerator.synchronize()
-    return queued, time.perf_counter() - start
-
-
 def test_torch_sees_the_device() -> None:
     assert torch.accelerator.current_accelerator() == torch.device("refnpu")
     assert torch.get_device_module("refnpu") is refnpu_torch
@@ -58,13 +47,40 @@ def test_torch_sees_the_device() -> None:
     assert refnpu_torch.current_device() == 0
 
 
-def test_work_is_queued_and_synchronize_waits() -> None:
-    matrix = torch.randn(768, 768, device="refnpu") / 28
-    queued_matmuls(matrix, 5)
-    times = {count: queued_matmuls(matrix, count) for count in (20, 40, 80)}
-    print({n: f"queued {q * 1e3:.1f} ms, done {d * 1e3:.0f} ms" for n, (q, d) in times.items()})
-    assert all(queued < 0.3 * done for queued, done in times.values())
-    assert 2.5 < times[80][1] / times[20][1] < 6
+@pytest.fixture
+def held() -> Iterator[None]:
+    """The current device does nothing until `refnpu_torch.release`: order without a clock."""
+    refnpu_torch.hold()
+    yield
+    refnpu_torch.release()
+
+
+def test_work_is_queued_and_synchronize_waits(held: None) -> None:
+    matrix = torch.randn(64, 64) / 8
+    on_device = matrix.to("refnpu", non_blocking=True)
+    result = on_device
+    for _ in range(80):  # would never return if the device had to do any of it first
+        result = result @ on_device
+    last = refnpu_torch.Event()
+    last.record()
+    seen: list[bool] = []
+
+    def wait() -> None:
+        torch.accelerator.synchronize()
+        seen.append(last.query())
+
+    waiting = Thread(target=wait)
+    waiting.start()
+    waiting.join(0.2)  # time to return wrongly
+    assert waiting.is_alive()
+    assert not last.query()
+    refnpu_torch.release()
+    waiting.join()
+    assert seen == [True]
+    expected = matrix
+    for _ in range(80):
+        expected = expected @ matrix
+    assert error(result, expected) <= 1e-4
 
 
 def test_copy_to_the_host_waits_for_what_it_needs() -> None:
@@ -225,18 +241,22 @@ def test_two_devices() -> None:
 
 
 def test_events_time_the_queue() -> None:
-    matrix = torch.randn(768, 768, device="refnpu")
+    matrix = torch.randn(64, 64, device="refnpu")
     first, last = (refnpu_torch.Event(enable_timing=True) for _ in range(2))
-    torch.accelerator.synchronize()
     start = time.perf_counter()
     first.record()
-    for _ in range(10):
-        matrix @ matrix
+    first.synchronize()
+    reached = time.perf_counter()
+    refnpu_torch.hold()
+    matrix @ matrix
     last.record()
     assert not last.query()
+    let_go = time.perf_counter()
+    refnpu_torch.release()
     last.synchronize()
-    host_ms = (time.perf_counter() - start) * 1e3
-    assert 0.5 * host_ms < first.elapsed_time(last) <= host_ms
+    end = time.perf_counter()
+    # Not how long: the moments of one clock stand in this order however slow the machine is.
+    assert (let_go - reached) * 1e3 <= first.elapsed_time(last) <= (end - start) * 1e3
 
 
 def test_threads_may_share_the_devices() -> None:

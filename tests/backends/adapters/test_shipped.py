@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
-
-import pytest
 
 from bench import registry, toml
 from bench.adapter import Adapter
 from bench.plugins import HOME
 from bench.sensors import KINDS
+from tests.offenders import assert_none
 
 FOLDER = HOME / "backends" / "adapters"
 FILES = sorted(FOLDER.glob("*.toml"))
@@ -44,45 +42,47 @@ def test_every_vendor_is_there():
     assert set(registry.adapters()) >= VENDORS | {"cpu", "cuda-compatible"}
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_an_adapter_is_called_like_its_file_and_knows_its_sensors(path):
-    adapter = toml.load(Adapter, path)
-    assert adapter.name == path.stem
-    assert adapter.title
-    assert {sensor.kind for sensor in adapter.sensors} <= set(KINDS)
+def test_an_adapter_is_called_like_its_file_and_knows_its_sensors():
+    loaded = {path.stem: toml.load(Adapter, path) for path in FILES}
+    assert_none(stem for stem, adapter in loaded.items() if adapter.name != stem)
+    assert_none(stem for stem, adapter in loaded.items() if not adapter.title)
+    kinds = {(stem, s.kind) for stem, adapter in loaded.items() for s in adapter.sensors}
+    assert_none(one for one in kinds if one[1] not in KINDS)
 
 
-@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
-def test_how_a_device_is_reached_says_where_that_is_from(path):
-    """A comment stands above or in each such table, or at the head of the file."""
-    text = path.read_text("utf-8")
-    assert text.startswith("# ")
-    if path.stem in VENDORS:
-        for block in re.split(r"\n\n", text):
-            if re.search(r"(?m)^\[(torch|lists|\[onnxruntime\])", block):
-                assert "#" in block, block
+def test_how_a_device_is_reached_says_where_that_is_from():
+    """A comment stands above or in each such table, and at the head of the file."""
+    texts = {path.stem: path.read_text("utf-8") for path in FILES}
+    assert_none(stem for stem, text in texts.items() if not text.startswith("# "))
+    assert_none(
+        (stem, block)
+        for stem in VENDORS
+        for block in texts[stem].split("\n\n")
+        if re.search(r"(?m)^\[(torch|lists|\[onnxruntime\])", block) and "#" not in block
+    )
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=lambda p: p.stem)
-def test_a_vendor_with_a_torch_plug_in_needs_few_lines_and_no_python(path):
-    """Needed: everything but what ONNX Runtime adds and sensors that stand in for the first."""
-    tables = re.split(r"(?m)^(?=\[)", path.read_text("utf-8"))
+def needed_lines(text: str) -> int:
+    """Of all but what ONNX Runtime adds and sensors that stand in for the first."""
+    tables = re.split(r"(?m)^(?=\[)", text)
     sensors = [table for table in tables if table.startswith("[[sensors]]")]
     spare = [*sensors[1:], *(t for t in tables if t.startswith("[[onnxruntime]]"))]
-    assert lines("".join(t for t in tables if t not in spare)) <= 25
-    assert toml.load(Adapter, path).backend == ""
+    return lines("".join(t for t in tables if t not in spare))
+
+
+def test_a_vendor_with_a_torch_plug_in_needs_few_lines_and_no_python():
+    needed = {path.stem: needed_lines(path.read_text("utf-8")) for path in PLUGINS}
+    assert_none(item for item in needed.items() if item[1] > 25)
+    assert_none(path.stem for path in PLUGINS if toml.load(Adapter, path).backend)
 
 
 def test_there_are_plug_in_vendors():
     assert {p.stem for p in PLUGINS} >= {"ascend", "cambricon", "moorethreads", "biren", "gaudi"}
 
 
-@pytest.mark.parametrize("path", PLUGINS, ids=lambda p: p.stem)
-def test_an_absent_plug_in_has_a_remedy(path):
-    torch = toml.load(Adapter, path).torch
-    assert torch is not None
-    assert find_spec(torch.module.split(".")[0]) is None
-    assert len(torch.remedy) > 20
+def test_a_plug_in_has_a_remedy_for_where_it_is_absent():
+    remedies = {path.stem: toml.load(Adapter, path).torch.remedy for path in PLUGINS}
+    assert_none(item for item in remedies.items() if len(item[1]) <= 20)
 
 
 def test_no_two_adapters_claim_one_kind_with_one_framework_unless_told_apart_by_name():

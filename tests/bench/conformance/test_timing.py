@@ -62,7 +62,7 @@ def test_dishonest_ones(seen: Times, says: str) -> None:
 
 
 def test_slopes_are_robust() -> None:
-    assert timing.slope({1: 10, 2: 20, 3: 30, 4: 400}) == pytest.approx(10, abs=60)
+    assert timing.slope({1: 10, 2: 20, 3: 30, 4: 40, 5: 4000}) == 10
     assert timing.slope({1: 10, 2: 20, 3: 30, 4: 40}) == 10
     level = [(run, 1000) for run in range(0, 500, 25)]
     assert memory.slope([*level, (500, 10**9)]) == 0

@@ -50,22 +50,22 @@ def die(job: dict[str, Any], emit: Emit) -> None:
 def hang(job: dict[str, Any], emit: Emit) -> None:
     emit("hanging", pid=os.getpid())
     while True:
-        time.sleep(60)
+        time.sleep(3600)
 
 
 def hang_silently(job: dict[str, Any], emit: Emit) -> None:
     os.close(int(sys.argv[1]))
     while True:
-        time.sleep(60)
+        time.sleep(3600)
 
 
 def leave_a_child(job: dict[str, Any], emit: Emit) -> None:
-    emit("left", pid=subprocess.Popen(["sleep", "60"]).pid)
+    emit("left", pid=subprocess.Popen(["sleep", "3600"]).pid)
 
 
 def die_with_a_child_on_the_pipe(job: dict[str, Any], emit: Emit) -> None:
     if os.fork() == 0:
-        time.sleep(60)
+        time.sleep(3600)
     os.kill(os.getpid(), signal.SIGABRT)
 
 

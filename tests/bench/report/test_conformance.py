@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.console import Console
 
 from bench.conformance.verdict import Check, Report
@@ -40,7 +41,7 @@ def test_the_table_has_every_check_and_the_counts() -> None:
 
 def test_the_page_is_one_table_whatever_the_device_says() -> None:
     page = conformance.markdown(report(*CHECKS))
-    assert page.startswith("# Conformance of torch@npu:0: some checks failed\n")
+    assert page.startswith("# Conformance of torch@npu:0: 1 of 3 checks failed: fidelity-resnet8; ")
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [check.id for check in CHECKS]
     assert rows[1].replace("\\|", "").count("|") == 4
@@ -49,7 +50,28 @@ def test_the_page_is_one_table_whatever_the_device_says() -> None:
     assert len(page.splitlines()) < 60
 
 
-def test_passing_says_so_and_skips_do_not_fail() -> None:
-    assert report(CHECKS[0], CHECKS[2]).passed
-    assert "all checks passed" in conformance.markdown(report(CHECKS[0], CHECKS[2]))
+PASS, FAIL, SKIP = CHECKS
+
+
+@pytest.mark.parametrize(
+    ("checks", "says"),
+    [
+        ((PASS,), "all checks passed"),
+        ((PASS, SKIP), "1 of 2 checks passed, 1 skipped: placement"),
+        ((SKIP, SKIP), "0 of 2 checks passed, 2 skipped: placement, placement"),
+        ((PASS, FAIL), "1 of 2 checks failed: fidelity-resnet8"),
+        (CHECKS, "1 of 3 checks failed: fidelity-resnet8; 1 skipped: placement"),
+    ],
+)
+def test_the_headline_names_what_failed_and_what_was_skipped(
+    checks: tuple[Check, ...], says: str
+) -> None:
+    one = report(*checks)
+    above = shown(one).partition("\ncheck ")[0]
+    assert above.splitlines()[-1].rstrip() == says
+    assert conformance.markdown(one).splitlines()[0] == f"# Conformance of torch@npu:0: {says}"
+
+
+def test_skips_do_not_fail() -> None:
+    assert report(PASS, SKIP).passed
     assert "SIMULATED" in conformance.markdown(report(CHECKS[0], simulated=True))

@@ -48,6 +48,10 @@ c10::DeviceAllocator& allocator();
 void* worker_address(const void* device_pointer);
 c10::DeviceIndex device_of(const void* device_pointer);
 
+// For tests of order: work of the device stops behind a gate until it is released.
+void hold(c10::DeviceIndex index);
+void release();
+
 void resize_storage(const c10::Storage& storage, size_t bytes);
 
 }  // namespace refnpu

@@ -123,8 +123,20 @@ PyObject* drain(PyObject*, PyObject*) {
   Py_RETURN_NONE;
 }
 
+PyObject* hold_current(PyObject*, PyObject*) {
+  hold(current_device());
+  Py_RETURN_NONE;
+}
+
+PyObject* release_all(PyObject*, PyObject*) {
+  release();
+  Py_RETURN_NONE;
+}
+
 PyMethodDef functions[] = {
     {"drain", drain, METH_NOARGS, "Wait until every queue is empty, in the dishonest mode too."},
+    {"hold", hold_current, METH_NOARGS, "Let the current device do nothing more until `release`."},
+    {"release", release_all, METH_NOARGS, "Let what is held go on."},
     {nullptr, nullptr, 0, nullptr}};
 
 }  // namespace

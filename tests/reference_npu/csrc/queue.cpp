@@ -42,6 +42,38 @@ bool lies() {
 
 c10::DeviceIndex current_device() { return current; }
 
+namespace {
+
+struct Gate {
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool closed = false;
+};
+
+Gate& gate() {
+  static auto* one = new Gate;  // never destroyed: a queue's thread may still stand before it
+  return *one;
+}
+
+}  // namespace
+
+void hold(c10::DeviceIndex index) {
+  {
+    std::lock_guard<std::mutex> lock(gate().mutex);
+    gate().closed = true;
+  }
+  queue(index).submit([] {
+    std::unique_lock<std::mutex> lock(gate().mutex);
+    gate().changed.wait(lock, [] { return !gate().closed; });
+  });
+}
+
+void release() {
+  std::lock_guard<std::mutex> lock(gate().mutex);
+  gate().closed = false;
+  gate().changed.notify_all();
+}
+
 void set_current_device(c10::DeviceIndex index) {
   TORCH_CHECK(index >= 0 && index < kDevices, "refnpu has no device ", int(index));
   current = index;

@@ -25,6 +25,8 @@ reset_peak_memory_stats = torch.accelerator.reset_peak_memory_stats
 mem_get_info = torch.accelerator.get_memory_info
 empty_cache = torch.accelerator.empty_cache
 Event = functools.partial(torch.Event, "refnpu")
+hold, release = _C.hold, _C.release
+"""Stop and go on, for tests of order: no vendor has these."""
 
 __all__ = [
     "Event",
@@ -33,10 +35,12 @@ __all__ = [
     "empty_cache",
     "get_device_name",
     "get_device_properties",
+    "hold",
     "is_available",
     "max_memory_allocated",
     "mem_get_info",
     "memory_allocated",
+    "release",
     "reset_peak_memory_stats",
     "set_device",
     "synchronize",

@@ -1,0 +1,23 @@
+"""Which optional runtimes have a device on this machine, asked of the probe that users ask."""
+
+from __future__ import annotations
+
+import functools
+
+from bench import discover, registry
+from bench.errors import UsageError
+
+
+@functools.cache
+def unavailable(target: str) -> str | None:
+    """Why a target has no device here, in the words of `hetbench run`; None when it has one.
+
+    Raises UsageError for what is no target: a misspelt one must not look absent.
+    """
+    wanted = discover.named([target], registry.adapters().values())
+    found = discover.discover(wanted)
+    try:
+        discover.resolve(target, found)
+    except UsageError as error:
+        return str(error)
+    return None
