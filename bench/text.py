@@ -10,7 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from string import Formatter
 from typing import Literal, NamedTuple
@@ -18,10 +21,17 @@ from typing import Literal, NamedTuple
 CATALOGUE = Path(__file__).with_name("chinese.json")
 """Section -> English template -> Chinese template. Gaps are `{}` in order, `{0}` and `{1}` where
 Chinese wants another order; the section `typer` holds the command line library's own messages."""
-_DEPTH = 3
-"""How deep messages nest: a reason inside a status inside a warning."""
-_LONGEST = 20_000
+_LONGEST = 8_000
 """Characters; longer text is output of a program, not a message."""
+_DEPTH = 12
+"""How deep messages nest and how many are joined; real ones stay below 8."""
+_STEPS = 2_000
+"""Most readings tried for one text; real messages take fewer than 500. Text that comes from outside,
+such as an exception's, could otherwise be read in exponentially many ways. What is not read when
+they are used up stays English."""
+_MATCHES = 8
+"""Ways in which one template is fitted to one text."""
+_LETTER = re.compile("[A-Za-z]")
 
 
 def language() -> Literal["en", "zh"]:
@@ -36,7 +46,7 @@ def tr(text: str) -> str:
     """`text` in the reader's language; unchanged where the catalogue has no entry for it."""
     if language() == "en" or len(text) > _LONGEST:
         return text
-    return _chinese(text, _DEPTH)
+    return Reader().read(text).chinese
 
 
 class Template(NamedTuple):
@@ -46,25 +56,36 @@ class Template(NamedTuple):
     """The text around the gaps: one more than there are gaps."""
     chinese: str
 
-    def match(self, text: str) -> list[str] | None:
-        """What fills the gaps if `text` is made from this template, each as short as can be.
+    def matches(self, text: str) -> Iterator[list[str]]:
+        """What may fill the gaps if `text` is made from this template, the shortest first.
 
-        Takes time linear in the text: with the first and last literal at the ends, taking every
-        one in between where it first occurs finds a match if there is one.
+        Takes no more than one search per literal for each match: when a literal is not found
+        behind one position, it is not found behind a later one either, so that nothing is tried
+        twice in vain.
         """
         first, *inner, last = self.literals
         end = len(text) - len(last)
-        if end < len(first) or not text.startswith(first) or not text.endswith(last):
-            return None
-        parts = []
-        position = len(first)
-        for literal in inner:
-            found = text.find(literal, position, end)
-            if found < 0:
-                return None
-            parts.append(text[position:found])
-            position = found + len(literal)
-        return [*parts, text[position:end]]
+        if len(first) <= end and text.startswith(first) and text.endswith(last):
+            return _fit(text, len(first), end, inner)
+        return iter(())
+
+
+_JOINTS = (Template(("", "; ", ""), "{}；{}"), Template(("", ": ", ""), "{}：{}"))
+"""How the code joins messages."""
+
+
+def _fit(text: str, position: int, end: int, inner: Sequence[str]) -> Iterator[list[str]]:
+    if not inner:
+        yield [text[position:end]]
+        return
+    literal, *later = inner
+    found = text.find(literal, position, end)
+    while found >= 0:
+        fitted = False
+        for parts in _fit(text, found + len(literal), end, later):
+            fitted = True
+            yield [text[position:found], *parts]
+        found = text.find(literal, found + 1, end) if fitted else -1
 
 
 def split(template: str) -> tuple[str, ...]:
@@ -88,20 +109,52 @@ def fill(template: str, parts: list[str]) -> str:
     return "".join(words)
 
 
-def _chinese(text: str, depth: int) -> str:
-    whole, templates = _catalogue()
-    if text in whole:
-        return whole[text]
-    if not depth:
-        return text
-    # An adapter's remedy, put behind a reason whose last gap would take it in.
-    reason, _, remedy = text.rpartition("; ")
-    if remedy in whole:
-        return f"{_chinese(reason, depth - 1)}；{whole[remedy]}"
-    for template in templates:
-        if (parts := template.match(text)) is not None:
-            return fill(template.chinese, [_chinese(part, depth - 1) for part in parts])
-    return text
+class Reading(NamedTuple):
+    """A text in Chinese as far as it was understood."""
+
+    chinese: str
+    left: int
+    """English letters in it that no entry accounts for: the fewer, the better the reading."""
+
+
+class Reader:
+    """Reads one text: of all the ways to make it from the catalogue, the one that leaves least.
+
+    A text is an entry, a template whose gaps are texts again, or several texts joined. Which it is
+    cannot be told from its first match: a gap may reach too far (a reason that took in the remedy
+    behind it) or stop too early (a reason that holds the words that follow it in the template).
+    So all ways are tried, in bounded number. Where two leave the same, texts that are joined come
+    before a template, and a template with more literal text before one with less.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._read: dict[str, Reading] = {}
+
+    def read(self, text: str, depth: int = _DEPTH) -> Reading:
+        """The best reading of `text`; the text itself where there is none."""
+        whole, _ = _catalogue()
+        if text in whole:
+            return Reading(whole[text], 0)
+        unread = Reading(text, len(_LETTER.findall(text)))
+        if not depth or " " not in text:  # every template has a space in it
+            return unread
+        if text not in self._read:
+            _, templates = _catalogue()
+            made = list(self._ways(templates, text, depth))  # first, while there are steps left
+            joined = self._ways(_JOINTS, text, depth)
+            self._read[text] = min((unread, *joined, *made), key=lambda reading: reading.left)
+        return self._read[text]
+
+    def _ways(self, templates: Iterable[Template], text: str, depth: int) -> Iterator[Reading]:
+        for template in templates:
+            for parts in islice(template.matches(text), _MATCHES):
+                if self.steps == _STEPS:
+                    return
+                self.steps += 1
+                read = [self.read(part, depth - 1) for part in parts]
+                left = sum(reading.left for reading in read)
+                yield Reading(fill(template.chinese, [reading.chinese for reading in read]), left)
 
 
 def entries() -> dict[str, str]:
