@@ -26,12 +26,13 @@ _LONGEST = 8_000
 _DEPTH = 12
 """How deep messages nest and how many are joined; real ones stay below 8."""
 _STEPS = 2_000
-"""Most readings tried for one text; real messages take fewer than 500. Text that comes from outside,
-such as an exception's, could otherwise be read in exponentially many ways. What is not read when
-they are used up stays English."""
+"""Most readings tried for one text; real messages take fewer than 500. Text that comes from
+outside, such as an exception's, could otherwise be read in exponentially many ways. What is not
+read when they are used up stays English."""
 _MATCHES = 8
 """Ways in which one template is fitted to one text."""
-_LETTER = re.compile("[A-Za-z]")
+_TERSE = 6
+"""Characters other than spaces; a template of fewer says little."""
 
 
 def language() -> Literal["en", "zh"]:
@@ -55,6 +56,9 @@ class Template(NamedTuple):
     literals: tuple[str, ...]
     """The text around the gaps: one more than there are gaps."""
     chinese: str
+    terse: bool = False
+    """Whether it says so little (`{} of {}`) that only single words may fill its gaps: any text has
+    an "of" in it."""
 
     def matches(self, text: str) -> Iterator[list[str]]:
         """What may fill the gaps if `text` is made from this template, the shortest first.
@@ -136,7 +140,7 @@ class Reader:
         whole, _ = _catalogue()
         if text in whole:
             return Reading(whole[text], 0)
-        unread = Reading(text, len(_LETTER.findall(text)))
+        unread = Reading(text, _letters(text))
         if not depth or " " not in text:  # every template has a space in it
             return unread
         if text not in self._read:
@@ -152,9 +156,15 @@ class Reader:
                 if self.steps == _STEPS:
                     return
                 self.steps += 1
+                if template.terse and any(" " in part for part in parts):
+                    continue
                 read = [self.read(part, depth - 1) for part in parts]
                 left = sum(reading.left for reading in read)
                 yield Reading(fill(template.chinese, [reading.chinese for reading in read]), left)
+
+
+def _letters(text: str) -> int:
+    return len(re.findall("[A-Za-z]", text))
 
 
 def entries() -> dict[str, str]:
@@ -173,6 +183,7 @@ def _catalogue() -> tuple[dict[str, str], tuple[Template, ...]]:
         if len(literals) == 1:
             whole[literals[0]] = fill(chinese, [])
         else:
-            templates.append(Template(literals, chinese))
+            terse = len("".join(literals).replace(" ", "")) < _TERSE
+            templates.append(Template(literals, chinese, terse))
     templates.sort(key=lambda template: -sum(map(len, template.literals)))
     return whole, tuple(templates)
