@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -31,6 +31,8 @@ outside, such as an exception's, could otherwise be read in exponentially many w
 read when they are used up stays English."""
 _MATCHES = 8
 """Ways in which one template is fitted to one text."""
+_JOINTS = {"; ": "；", ": ": "："}
+"""How the code joins messages."""
 _TERSE = 6
 """Characters other than spaces; a template of fewer says little."""
 
@@ -74,10 +76,6 @@ class Template(NamedTuple):
         return iter(())
 
 
-_JOINTS = (Template(("", "; ", ""), "{}；{}"), Template(("", ": ", ""), "{}：{}"))
-"""How the code joins messages."""
-
-
 def _fit(text: str, position: int, end: int, inner: Sequence[str]) -> Iterator[list[str]]:
     if not inner:
         yield [text[position:end]]
@@ -118,7 +116,8 @@ class Reading(NamedTuple):
 
     chinese: str
     left: int
-    """English letters in it that no entry accounts for: the fewer, the better the reading."""
+    """What speaks against it: English letters that no entry accounts for, joints that were not
+    taken for joints."""
 
 
 class Reader:
@@ -127,8 +126,8 @@ class Reader:
     A text is an entry, a template whose gaps are texts again, or several texts joined. Which it is
     cannot be told from its first match: a gap may reach too far (a reason that took in the remedy
     behind it) or stop too early (a reason that holds the words that follow it in the template).
-    So all ways are tried, in bounded number. Where two leave the same, texts that are joined come
-    before a template, and a template with more literal text before one with less.
+    So all ways are tried, in bounded number. Where two leave the same, a template with more literal
+    text comes before one with less, and any before texts that are joined.
     """
 
     def __init__(self) -> None:
@@ -140,27 +139,41 @@ class Reader:
         whole, _ = _catalogue()
         if text in whole:
             return Reading(whole[text], 0)
-        unread = Reading(text, _letters(text))
+        unread = Reading(text, _letters(text) + sum(map(text.count, _JOINTS)))
         if not depth or " " not in text:  # every template has a space in it
             return unread
         if text not in self._read:
-            _, templates = _catalogue()
-            made = list(self._ways(templates, text, depth))  # first, while there are steps left
-            joined = self._ways(_JOINTS, text, depth)
-            self._read[text] = min((unread, *joined, *made), key=lambda reading: reading.left)
+            ways = (unread, *self._made(text, depth), *self._joined(text, depth))
+            self._read[text] = min(ways, key=lambda reading: reading.left)
         return self._read[text]
 
-    def _ways(self, templates: Iterable[Template], text: str, depth: int) -> Iterator[Reading]:
-        for template in templates:
-            for parts in islice(template.matches(text), _MATCHES):
-                if self.steps == _STEPS:
-                    return
-                self.steps += 1
-                if template.terse and any(" " in part for part in parts):
-                    continue
-                read = [self.read(part, depth - 1) for part in parts]
-                left = sum(reading.left for reading in read)
-                yield Reading(fill(template.chinese, [reading.chinese for reading in read]), left)
+    def _joined(self, text: str, depth: int) -> Iterator[Reading]:
+        for english, chinese in _JOINTS.items():
+            for parts, read in self._fits(Template(("", english, ""), ""), text, depth):
+                reason, rest = read
+                # what another program said after a colon or semicolon stays as it said it
+                own = rest.chinese != parts[1]
+                joint = chinese if own else english
+                yield Reading(
+                    reason.chinese + joint + rest.chinese, reason.left + rest.left + (not own)
+                )
+
+    def _made(self, text: str, depth: int) -> Iterator[Reading]:
+        for template in _catalogue()[1]:
+            for parts, read in self._fits(template, text, depth):
+                if not (template.terse and any(" " in part for part in parts)):
+                    chinese = fill(template.chinese, [one.chinese for one in read])
+                    swallowed = sum(part.count("; ") for part in parts)
+                    yield Reading(chinese, sum(one.left for one in read) + swallowed)
+
+    def _fits(
+        self, template: Template, text: str, depth: int
+    ) -> Iterator[tuple[list[str], list[Reading]]]:
+        for parts in islice(template.matches(text), _MATCHES):
+            if self.steps == _STEPS:
+                return
+            self.steps += 1
+            yield parts, [self.read(part, depth - 1) for part in parts]
 
 
 def _letters(text: str) -> int:

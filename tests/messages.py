@@ -161,3 +161,21 @@ def _name(node: ast.expr) -> str:
 
 def _escaped(literal: str) -> str:
     return literal.replace("{", "{{").replace("}", "}}")
+
+
+COMMAND = re.compile(
+    r"(?:pip install|hetbench|sudo|source) [\w@./:+=*\[\]<>-]+(?: -*[\w@./:+=*-]+)*"
+)
+"""A command that a message tells to run."""
+ENGLISH = re.compile(r"\b[A-Za-z][a-z']*(?:,? [A-Za-z]?[a-z']+){2,}\b")
+
+
+def english(shown: str, *values: str) -> list[str]:
+    """English sentences in a Chinese text: three words or more in a row.
+
+    What is quoted, a command, or among the `values` that were put into the text is none.
+    """
+    for value in sorted(values, key=len, reverse=True):
+        shown = shown.replace(value, "§")
+    shown = re.sub(r"'[^']*'|`[^`]*`", "§", shown)
+    return ENGLISH.findall(COMMAND.sub("§", shown))

@@ -35,7 +35,7 @@ def supports(context: Context, precision: str) -> Found:
     except Exception as error:  # noqa: BLE001 - a backend may raise anything, which is the lie
         return failed(f"it says yes, and then {card.name} raises {first_line(error)}")
     if not verdict.passed:
-        return failed(f"it says yes, and then of {card.name} {verdict.reason}")
+        return failed(f"it says yes, but for {card.name}: {verdict.reason}")
     return passed(f"it says yes, and {card.name} runs: relative L2 {verdict.relative_l2:.1e}")
 
 

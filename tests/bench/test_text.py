@@ -96,6 +96,11 @@ def test_a_remedy_put_behind_a_reason(zh: Callable[[dict[str, str]], None]) -> N
     assert tr("foreign words; and more") == "foreign words; and more"
 
 
+def test_foreign_words_stay_as_they_are(zh: Callable[[dict[str, str]], None]) -> None:
+    zh({"{} failed: {}": "{} 失败：{}"})
+    assert tr("a failed: CUDA error: no; see x: y") == "a 失败：CUDA error: no; see x: y"
+
+
 def test_a_template_whose_remedy_is_a_gap_is_read_whole(
     zh: Callable[[dict[str, str]], None],
 ) -> None:
@@ -114,7 +119,7 @@ def test_a_gap_that_holds_what_follows_it_is_found_again(
 def test_joined_reasons(zh: Callable[[dict[str, str]], None]) -> None:
     zh({"no driver": "没有驱动", "{} is not set": "{} 未设置"})
     assert tr("rapl: no driver; hwmon: X is not set; nvml: foreign words") == (
-        "rapl：没有驱动；hwmon：X 未设置；nvml: foreign words"
+        "rapl：没有驱动；hwmon：X 未设置; nvml: foreign words"
     )
 
 
