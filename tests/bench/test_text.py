@@ -234,7 +234,7 @@ def test_longer_text_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_real_message(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HETBENCH_LANG", "zh")
     assert tr("no model is called 'resnet'; known and near: resnet8") == (
-        "没有名为 'resnet' 的模型；已有的相近名称：resnet8"
+        "没有名为 'resnet' 的模型；相近的已有名称：resnet8"
     )
 
 
