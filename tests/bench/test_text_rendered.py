@@ -31,7 +31,10 @@ PLAIN = ("npu:0", "3", "12.5", "resnet8", "bf16", "'x y'", "torch@npu:0", "0.25"
 
 def samples(message: Message) -> Iterator[tuple[list[str], list[str]]]:
     """What may fill the gaps, as in a real run, and which values in it are not English."""
-    for turn, (nested, value) in enumerate(NESTED.items()):
+    turns = list(NESTED.items())
+    if not any(map(REASONS.fullmatch, message.gaps)):
+        turns = turns[:1]
+    for turn, (nested, value) in enumerate(turns):
         plain = [PLAIN[(index + turn) % len(PLAIN)] for index in range(len(message.gaps))]
         parts, values = list(plain), list(plain)
         for index, gap in enumerate(message.gaps):
@@ -57,8 +60,10 @@ def test_every_message_is_chinese_throughout() -> None:
     wrong = []
     for message in shown_messages():
         for parts, values in samples(message):
-            shown = tr(fill(message.template, parts))
+            reader = Reader()
+            shown = reader.read(fill(message.template, parts)).chinese
             wrong += [f"{message.template!r}: {shown!r}"] if english(shown, *values) else []
+            assert reader.steps <= text._STEPS // 4, f"{message.template} takes too many steps"
     assert not wrong, "\n".join(wrong)
 
 
@@ -73,14 +78,6 @@ def test_plain_values_are_put_into_the_messages_own_chinese() -> None:
     assert not wrong, "\n".join(wrong)
 
 
-def test_real_messages_take_few_steps() -> None:
-    for message in shown_messages():
-        for parts, _ in samples(message):
-            reader = Reader()
-            reader.read(fill(message.template, parts))
-            assert reader.steps <= text._STEPS // 4, message.template
-
-
 def test_reasons_nest_in_what_reports_them() -> None:
     reports = ("torch@npu:0 is not available: {}", "{}", "rapl: {}", "no load could be run: {}")
     for report in reports:
@@ -88,9 +85,3 @@ def test_reasons_nest_in_what_reports_them() -> None:
             joined = f"{nested}; hwmon: {nested}"
             shown = tr(report.replace("{}", joined))
             assert english(shown, value) == [], shown
-
-
-def test_english_sentences_are_found() -> None:
-    assert english("没有 it sees no device 设备") == ["it sees no device"]
-    assert english("没有 it sees no device 设备", "it sees no device") == []
-    assert english("请用 'swapoff -a now then on'；pip install torch torch npu；Intel GPU") == []
