@@ -237,7 +237,7 @@ def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
 
 def _matches(shape: re.Pattern[str], text: str, what: str) -> None:
     if len(text) > 100 or shape.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is not {what}")
+        raise ValueError(f"{text!r} is not usable as {what}")
 
 
 def _shown(text: str) -> None:

@@ -10,18 +10,31 @@ from __future__ import annotations
 
 import json
 import os
+import re
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path
 from string import Formatter
 from typing import Literal, NamedTuple
 
 CATALOGUE = Path(__file__).with_name("chinese.json")
 """Section -> English template -> Chinese template. Gaps are `{}` in order, `{0}` and `{1}` where
-Chinese wants another order; the section `typer` holds the command line library's own messages."""
-_DEPTH = 3
-"""How deep messages nest: a reason inside a status inside a warning."""
-_LONGEST = 20_000
+Chinese wants another order; `typer` and `metavars` hold what the command line library says."""
+_LONGEST = 8_000
 """Characters; longer text is output of a program, not a message."""
+_DEPTH = 12
+"""How deep messages nest and how many are joined; real ones stay below 8."""
+_STEPS = 2_000
+"""Most readings tried for one text; real messages take fewer than 500. Text that comes from
+outside, such as an exception's, could otherwise be read in exponentially many ways. What is not
+read when they are used up stays English."""
+_MATCHES = 8
+"""Ways in which one template is fitted to one text."""
+_JOINTS = {"; ": "；", ": ": "："}
+"""How the code joins messages."""
+_TERSE = 6
+"""Characters other than spaces; a template of fewer says little."""
 
 
 def language() -> Literal["en", "zh"]:
@@ -36,7 +49,7 @@ def tr(text: str) -> str:
     """`text` in the reader's language; unchanged where the catalogue has no entry for it."""
     if language() == "en" or len(text) > _LONGEST:
         return text
-    return _chinese(text, _DEPTH)
+    return Reader().read(text).chinese
 
 
 class Template(NamedTuple):
@@ -45,26 +58,36 @@ class Template(NamedTuple):
     literals: tuple[str, ...]
     """The text around the gaps: one more than there are gaps."""
     chinese: str
+    terse: bool = False
+    """Whether it says so little (`{} of {}`) that only single words may fill its gaps: any text has
+    an "of" in it."""
 
-    def match(self, text: str) -> list[str] | None:
-        """What fills the gaps if `text` is made from this template, each as short as can be.
+    def matches(self, text: str) -> Iterator[list[str]]:
+        """What may fill the gaps if `text` is made from this template, the shortest first.
 
-        Takes time linear in the text: with the first and last literal at the ends, taking every
-        one in between where it first occurs finds a match if there is one.
+        Takes no more than one search per literal for each match: when a literal is not found
+        behind one position, it is not found behind a later one either, so that nothing is tried
+        twice in vain.
         """
         first, *inner, last = self.literals
         end = len(text) - len(last)
-        if end < len(first) or not text.startswith(first) or not text.endswith(last):
-            return None
-        parts = []
-        position = len(first)
-        for literal in inner:
-            found = text.find(literal, position, end)
-            if found < 0:
-                return None
-            parts.append(text[position:found])
-            position = found + len(literal)
-        return [*parts, text[position:end]]
+        if len(first) <= end and text.startswith(first) and text.endswith(last):
+            return _fit(text, len(first), end, inner)
+        return iter(())
+
+
+def _fit(text: str, position: int, end: int, inner: Sequence[str]) -> Iterator[list[str]]:
+    if not inner:
+        yield [text[position:end]]
+        return
+    literal, *later = inner
+    found = text.find(literal, position, end)
+    while found >= 0:
+        fitted = False
+        for parts in _fit(text, found + len(literal), end, later):
+            fitted = True
+            yield [text[position:found], *parts]
+        found = text.find(literal, found + 1, end) if fitted else -1
 
 
 def split(template: str) -> tuple[str, ...]:
@@ -88,20 +111,73 @@ def fill(template: str, parts: list[str]) -> str:
     return "".join(words)
 
 
-def _chinese(text: str, depth: int) -> str:
-    whole, templates = _catalogue()
-    if text in whole:
-        return whole[text]
-    if not depth:
-        return text
-    # An adapter's remedy, put behind a reason whose last gap would take it in.
-    reason, _, remedy = text.rpartition("; ")
-    if remedy in whole:
-        return f"{_chinese(reason, depth - 1)}；{whole[remedy]}"
-    for template in templates:
-        if (parts := template.match(text)) is not None:
-            return fill(template.chinese, [_chinese(part, depth - 1) for part in parts])
-    return text
+class Reading(NamedTuple):
+    """A text in Chinese as far as it was understood."""
+
+    chinese: str
+    left: int
+    """What speaks against it: English letters that no entry accounts for, joints that were not
+    taken for joints."""
+
+
+class Reader:
+    """Reads one text: of all the ways to make it from the catalogue, the one that leaves least.
+
+    A text is an entry, a template whose gaps are texts again, or several texts joined. Which it is
+    cannot be told from its first match: a gap may reach too far (a reason that took in the remedy
+    behind it) or stop too early (a reason that holds the words that follow it in the template).
+    So all ways are tried, in bounded number. Where two leave the same, a template with more literal
+    text comes before one with less, and any before texts that are joined.
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self._read: dict[str, Reading] = {}
+
+    def read(self, text: str, depth: int = _DEPTH) -> Reading:
+        """The best reading of `text`; the text itself where there is none."""
+        whole, _ = _catalogue()
+        if text in whole:
+            return Reading(whole[text], 0)
+        unread = Reading(text, _letters(text) + sum(map(text.count, _JOINTS)))
+        if not depth or " " not in text:  # every template has a space in it
+            return unread
+        if text not in self._read:
+            ways = (unread, *self._made(text, depth), *self._joined(text, depth))
+            self._read[text] = min(ways, key=lambda reading: reading.left)
+        return self._read[text]
+
+    def _joined(self, text: str, depth: int) -> Iterator[Reading]:
+        for english, chinese in _JOINTS.items():
+            for parts, read in self._fits(Template(("", english, ""), ""), text, depth):
+                reason, rest = read
+                # what another program said after a colon or semicolon stays as it said it
+                own = rest.chinese != parts[1]
+                joint = chinese if own else english
+                yield Reading(
+                    reason.chinese + joint + rest.chinese, reason.left + rest.left + (not own)
+                )
+
+    def _made(self, text: str, depth: int) -> Iterator[Reading]:
+        for template in _catalogue()[1]:
+            for parts, read in self._fits(template, text, depth):
+                if not (template.terse and any(" " in part for part in parts)):
+                    chinese = fill(template.chinese, [one.chinese for one in read])
+                    swallowed = sum(part.count("; ") for part in parts)
+                    yield Reading(chinese, sum(one.left for one in read) + swallowed)
+
+    def _fits(
+        self, template: Template, text: str, depth: int
+    ) -> Iterator[tuple[list[str], list[Reading]]]:
+        for parts in islice(template.matches(text), _MATCHES):
+            if self.steps == _STEPS:
+                return
+            self.steps += 1
+            yield parts, [self.read(part, depth - 1) for part in parts]
+
+
+def _letters(text: str) -> int:
+    return len(re.findall("[A-Za-z]", text))
 
 
 def entries() -> dict[str, str]:
@@ -120,6 +196,7 @@ def _catalogue() -> tuple[dict[str, str], tuple[Template, ...]]:
         if len(literals) == 1:
             whole[literals[0]] = fill(chinese, [])
         else:
-            templates.append(Template(literals, chinese))
+            terse = len("".join(literals).replace(" ", "")) < _TERSE
+            templates.append(Template(literals, chinese, terse))
     templates.sort(key=lambda template: -sum(map(len, template.literals)))
     return whole, tuple(templates)

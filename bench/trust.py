@@ -35,7 +35,7 @@ def describe(adapter: Adapter) -> list[str]:
     if adapter.backend:
         lines.append(f"imports the installed backend {_shown(adapter.backend)}")
     if adapter.lists is not None:
-        lines.append(f"runs: {_command(adapter.lists.command)}")
+        lines.append(f"runs, to list devices: {_command(adapter.lists.command)}")
     for sensor in adapter.sensors:
         if sensor.command:
             lines.append(f"runs, once per reading: {_command(sensor.command)}")

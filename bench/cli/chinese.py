@@ -6,6 +6,8 @@ through, a few variables of `typer.rich_utils`, which are set here, for a Chines
 
 from __future__ import annotations
 
+import re
+
 from rich.text import Text
 from typer import rich_utils
 
@@ -18,6 +20,10 @@ STRINGS = {
 """Variables that hold a text; an older typer lacks some."""
 
 
+METAVAR = re.compile("<[a-z ]+>|[A-Z]{2,}(?: RANGE)?")
+"""What stands for a value or for words to come: <int range>, FILE, [OPTIONS]."""
+
+
 class Highlighter(rich_utils.OptionHighlighter):
     """Translates what typer is about to print, and lets it break anywhere.
 
@@ -26,13 +32,24 @@ class Highlighter(rich_utils.OptionHighlighter):
 
     def __call__(self, text: str | Text) -> Text:
         """`text` as it is printed."""
-        if isinstance(text, str):
-            text = Text(text)
-        if (chinese := tr(text.plain)) != text.plain:
-            text = Text(chinese, style=text.style)
-        shown = super().__call__(text)
+        shown = super().__call__(_spoken(text))
         shown.overflow = "fold"
         return shown
+
+
+class Types(rich_utils.TypesHighlighter):
+    """Translates the column of what an option takes."""
+
+    def __call__(self, text: str | Text) -> Text:
+        """`text` as it is printed."""
+        return super().__call__(_spoken(text))
+
+
+def _spoken(text: str | Text) -> Text:
+    if isinstance(text, str):
+        text = Text(text)
+    chinese = METAVAR.sub(lambda metavar: tr(metavar[0]), tr(text.plain))
+    return Text(chinese, style=text.style, overflow=text.overflow)
 
 
 def speak() -> None:
@@ -40,3 +57,4 @@ def speak() -> None:
     for name in STRINGS & vars(rich_utils).keys():
         setattr(rich_utils, name, tr(getattr(rich_utils, name)))
     rich_utils.highlighter = Highlighter()
+    rich_utils.types_highlighter = Types()

@@ -104,7 +104,7 @@ def _too_much(context: Context, card: ModelCard, batch: int) -> Found:
         if context.backend.is_out_of_memory(error):
             return passed(f"{what} ends as out of memory")
         return failed(f"{what} ends with {first_line(error)}, which is not said to be memory")
-    return passed(f"{what} runs")
+    return passed(f"{what} could be run")
 
 
 def _batch(context: Context, card: ModelCard, memory_bytes: float) -> int:

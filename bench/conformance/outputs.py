@@ -35,7 +35,7 @@ def supports(context: Context, precision: str) -> Found:
     except Exception as error:  # noqa: BLE001 - a backend may raise anything, which is the lie
         return failed(f"it says yes, and then {card.name} raises {first_line(error)}")
     if not verdict.passed:
-        return failed(f"it says yes, and then of {card.name} {verdict.reason}")
+        return failed(f"it says yes, but for {card.name}: {verdict.reason}")
     return passed(f"it says yes, and {card.name} runs: relative L2 {verdict.relative_l2:.1e}")
 
 
@@ -143,7 +143,7 @@ def placement(context: Context) -> Found:
         total = sum(placed.nodes.values())
         if placed.share < 1:
             elsewhere = {p: n for p, n in placed.nodes.items() if p != placed.wanted}
-            where = ", ".join(f"{n} on {p}" for p, n in elsewhere.items()) or "no node at all"
+            where = ", ".join(f"{n} ran on {p}" for p, n in elsewhere.items()) or "no node at all"
             return failed(f"of the {total} nodes of {what} not all ran on {placed.wanted}: {where}")
     wanted = next(iter(context.placements.values())).wanted
     return passed(f"every node of {len(context.placements)} loaded models ran on {wanted}")

@@ -123,17 +123,17 @@ def judge_bounds(record: SensorRecord, device: Device) -> Found:
         for value in values:
             if not low <= value <= high or (channel.quantity in POWER and value == 0):
                 return failed(
-                    f"{channel.quantity} {_unit(channel.quantity, value)} is outside of what "
+                    f"{channel.quantity} of {_unit(channel.quantity, value)} is outside of what "
                     f"{device.id} can have, {low:g} to {high:g}"
                 )
-        seen.append(f"{channel.quantity} {min(values):.4g} to {max(values):.4g}")
+        seen.append(f"{channel.quantity} between {min(values):.4g} and {max(values):.4g}")
     if not seen:
         return failed("of what it says it can read nothing was readable")
     return passed(f"{len(record.samples)} samples: {', '.join(seen)}")
 
 
 def _unit(quantity: Quantity, value: float) -> str:
-    return f"of {value:.4g} W" if quantity in POWER else f"of {value:.4g}"
+    return f"{value:.4g} W" if quantity in POWER else f"{value:.4g}"
 
 
 def _bounds(channel: Channel, record: SensorRecord, device: Device) -> tuple[float, float]:

@@ -37,17 +37,17 @@ PROVIDER = '[[onnxruntime]]\nname = "X"\nprovider = "XExecutionProvider"\n'
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ('[torch]\ndevice = "X Y"', "torch: 'X Y' is not a torch device type"),
-        ('[torch]\ndevice = "x"\nmodule = "os; import x"', "not a dotted module name"),
-        ('[torch]\ndevice = "x"\nmodule = "../x"', "not a dotted module name"),
+        ('[torch]\ndevice = "X Y"', "torch: 'X Y' is not usable as a torch device type"),
+        ('[torch]\ndevice = "x"\nmodule = "os; import x"', "not usable as a dotted module name"),
+        ('[torch]\ndevice = "x"\nmodule = "../x"', "not usable as a dotted module name"),
         ('[torch]\ndevice = "x"\nnames = "(a+)+"', "could run away"),
         ('[torch]\ndevice = "x"\nnames = "("', "is not a regular expression"),
-        (PROVIDER + 'module = "a b"', "not a dotted module name"),
-        (PROVIDER + 'library = "f()"', "not the name of a function"),
+        (PROVIDER + 'module = "a b"', "not usable as a dotted module name"),
+        (PROVIDER + 'library = "f()"', "not usable as the name of a function"),
         (PROVIDER + 'precisions = ["fp7"]', "'fp7' is no precision; known: fp32"),
         (PROVIDER + 'options.a = "{secret}"', "'secret' is no placeholder; known: index, module"),
-        (PROVIDER + 'kind = "A B"', "not a kind of device"),
-        ('[[sensors]]\nkind = "a/b"', "not a kind of sensor"),
+        (PROVIDER + 'kind = "A B"', "not usable as a kind of device"),
+        ('[[sensors]]\nkind = "a/b"', "not usable as a kind of sensor"),
         ('[[sensors]]\nkind = "command"', "needs both"),
         ('[[sensors]]\nkind = "nvml"\ncommand = ["x"]\npatterns.power_w = "(1)"', "belong to"),
         (COMMAND, "needs both"),
@@ -65,11 +65,11 @@ PROVIDER = '[[onnxruntime]]\nname = "X"\nprovider = "XExecutionProvider"\n'
         ('[lists]\ncommand = []\npattern = "(?P<index>1)"', "the command is empty"),
         (LIST + "pattern = '(?P<name>x)'", "neither a group 'index' nor a group 'card'"),
         (LIST + "pattern = '(?P<index>x)(?P<colour>y)'", "'colour' is no group"),
-        ('visible_devices = ["A=B"]', "not the name of an environment variable"),
-        ('collective = "N C"', "not the name of a torch.distributed backend"),
+        ('visible_devices = ["A=B"]', "not usable as the name of an environment variable"),
+        ('collective = "N C"', "not usable as the name of a torch.distributed backend"),
         ('title = "a\\u001b[2J"', "not one line of at most 300 printable"),
         ('[torch]\ndevice = "x"\nremedy = "a\\nb"', "not one line"),
-        ('backend = "a.b"', "not the name of a backend"),
+        ('backend = "a.b"', "not usable as the name of a backend"),
         ("torhc = 1", "unknown key; did you mean 'torch'"),
     ],
 )
@@ -82,7 +82,7 @@ def test_refused(load, text, said):
 
 @pytest.mark.parametrize("name", ["X", "a b", "../x", "", "1x"])
 def test_refused_names(load, name):
-    with pytest.raises(RefusedInput, match="not an adapter's name"):
+    with pytest.raises(RefusedInput, match="not usable as an adapter's name"):
         load("", f'name = "{name}"\nvendor = "X"\nkind = "x"\n')
 
 

@@ -61,11 +61,13 @@ def test_open_axes_are_named_with_what_to_write() -> None:
     with pytest.raises(RefusedInput) as caught:
         bind({"image": ["b", 3, "h", None]}, {})
     assert str(caught.value) == (
-        "the model leaves axes open: h of 'image', number 3 of 'image'; bind them, for example "
-        "with --shape image=Nx3x224x224"
+        "the model leaves axes open: h of the input 'image', axis 3 of the input "
+        "'image'; bind them, for example with --shape image=Nx3x224x224"
     )
     with pytest.raises(
-        RefusedInput, match=r"a of 'x', s of 'x', b of 'y'.*--shape x=1x128 --shape y=1x128"
+        RefusedInput,
+        match=r"a of the input 'x', s of the input 'x', b of the input 'y'"
+        ".*--shape x=1x128 --shape y=1x128",
     ):
         bind({"x": ["a", "s"], "y": ["b", "s"]}, {})
 

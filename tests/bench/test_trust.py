@@ -48,7 +48,7 @@ def test_everything_it_would_import_and_run_is_shown(path):
         "imports the Python module foreign_ep",
         "loads into ONNX Runtime the library whose path foreign_ep.where gives",
         "gives ForeignExecutionProvider the option backend_path = {module}/lib.so",
-        "runs: foreign-smi -L 'a b'",
+        "runs, to list devices: foreign-smi -L 'a b'",
         "runs, once per reading: /opt/foreign/smi --power",
         "uses the sensor gpustack",
     ]

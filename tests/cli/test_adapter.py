@@ -46,7 +46,7 @@ def test_show_prints_what_it_would_do_and_does_nothing(cli: Cli, evil: Path) -> 
     done = cli("adapter", "show", str(evil))
     assert done.returncode == 0, done.stderr
     assert "imports the Python module evil_module" in done.stdout
-    assert "runs: touch ran" in done.stdout
+    assert "runs, to list devices: touch ran" in done.stdout
     told = cli.json("adapter", "show", "evil.toml")
     assert told["adapter"]["torch"]["module"] == "evil_module"
     assert not (cli.folder / "imported").exists()
