@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench import registry, toml
+from bench.bounds import Amount, Count, Share
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
 
@@ -24,23 +25,25 @@ SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
 class Measure:
     """How long and how exactly a trial measures."""
 
-    budget_s: float = 3.0
+    budget_s: Amount = 3.0
     """Most measuring time of one trial, warm-up and fidelity not counted."""
-    least_s: float = 0.5
-    least_samples: int = 20
-    confidence_width: float = 0.02
+    least_s: Amount = 0.5
+    """Least measuring time, however exact the samples are before."""
+    least_samples: Count = 20
+    """Fewest samples of a trial."""
+    confidence_width: Share = 0.02
     """Stop when the interval of the median is this narrow, as a share of the median."""
-    warmup_s: float = 1.0
+    warmup_s: Amount = 1.0
     """Most warm-up time; measuring starts anyway, and `steady` says false."""
-    slots: int = 4
+    slots: Count = 4
     """Distinct input sets that are rotated."""
-    timeout_s: float = 120.0
+    timeout_s: Amount = 120.0
     """A trial that has not ended by then is killed; loading and compiling count."""
-    sustained_s: float = 600.0
+    sustained_s: Amount = 600.0
     """Length of the scenario `sustained`."""
-    energy_s: float = 6.0
+    energy_s: Amount = 6.0
     """Length of the steady load that energy is read over, where a power sensor is readable."""
-    idle_s: float = 10.0
+    idle_s: Amount = 10.0
     """Length of the idle baseline before the first trial, where a power sensor is readable."""
 
     def __post_init__(self) -> None:

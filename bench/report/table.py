@@ -18,9 +18,11 @@ STYLES = {"ok": "green", "invalid": "bold red", "unsupported": "dim"}
 def render(results: Results) -> RenderableType:
     """One table per target, then reasons of what did not run, then warnings."""
     parts: list[RenderableType] = []
+    cases: dict[str, list[Case]] = {}
+    for case in results.cases:
+        cases.setdefault(case.target, []).append(case)
     for target in results.targets:
-        cases = [case for case in results.cases if case.target == target.target]
-        parts += [_heading(target), _table(cases), Text()]
+        parts += [_heading(target), _table(cases.get(target.target, [])), Text()]
     parts += [Text(f"{tr(kind)}: {text}", style=style) for kind, text, style in _remarks(results)]
     return Group(*parts)
 

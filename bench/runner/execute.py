@@ -46,7 +46,7 @@ def execute(
                     preparing.prepare(plan, case.card.name, states, listener)
                     continue
                 if state.batch is None:
-                    search(plan, case, state, journal, listener)
+                    search(plan, case, state, meters[case.target], journal, listener)
                     continue
                 current = (case, step.index)
                 done = len(plan.order) - len(steps)
@@ -97,7 +97,14 @@ def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:
     state.add(record)
 
 
-def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener: Listener) -> None:
+def search(
+    plan: Plan,
+    case: Case,
+    state: CaseState,
+    meter: Meter,
+    journal: Journal,
+    listener: Listener,
+) -> None:
     """Choose the case's batch in a process of its own; a crash there keeps the points before it."""
     target = plan.target(case)
     trying = 1
@@ -116,7 +123,7 @@ def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener:
 
     state.points = []
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    task = trial.job("search", case, target, state, plan.seed, False)
+    task = trial.job("search", case, target, state, plan.seed, meter)
     outcome = process.run(task, on_event, limit, target.environment)
     if not end and len(state.points) < trying:
         how = (

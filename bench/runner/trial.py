@@ -27,7 +27,7 @@ _NO_MEMORY = re.compile(
 
 
 def job(
-    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, power: bool
+    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter
 ) -> dict[str, Any]:
     """The worker's job as JSON-able data; see bench.worker.Job."""
     return {
@@ -44,7 +44,8 @@ def job(
         "threads": target.threads,
         "cores": list(target.device.cores),
         "seed": seed,
-        "power": power,
+        "power": kind == "trial" and meter.device_power,
+        "origin_ns": meter.origin_ns,
         "items_per_run": items_per_run(case, state),
         "onnx": state.onnx,
         "reference": state.reference,
@@ -82,7 +83,7 @@ def run(
             ends.append(event)
 
     started_at = timestamp()
-    task = job("trial", case, target, state, seed, meter.device_power)
+    task = job("trial", case, target, state, seed, meter)
     sampler = meter.watch(seed + position)
     try:
         outcome = process.run(task, on_event, timeout_s(case), target.environment)

@@ -38,8 +38,7 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
             "raise warmup_s in the suite"
         )
     excess = {
-        case.id: max(map(_width, good)) / float(case.settings["confidence_width"] or 1)
-        for case, good in ran
+        case.id: max(map(_width, good)) / case.settings.confidence_width for case, good in ran
     }
     wide = [name for name, times in excess.items() if times > WIDE]
     if wide:

@@ -11,6 +11,8 @@ from bench.discover import Resolved
 from bench.runner import plan
 from bench.runner.plan import Plan
 
+from ..examples import environment
+
 
 def target(text: str = "torch@cpu:0") -> Resolved:
     return Resolved(
@@ -36,4 +38,4 @@ def make(trials: int = 3, seed: int = 0, **fields: Any) -> Plan:
     chosen = suite.override(suite.load("smoke"), trials=trials)
     targets = [target(), other()]
     cases = suite.cases(chosen, [one.target for one in targets])
-    return plan.make(chosen, targets, cases, seed, {"kernel": "6.1"}, **fields)
+    return plan.make(chosen, targets, cases, seed, environment(), **fields)
