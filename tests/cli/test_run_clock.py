@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,10 @@ def aged(seconds: int) -> list[str]:
     """What a command is started with so that the machine seems up for so much longer."""
     command = ["unshare", "--time", "--monotonic", str(seconds)]
     try:
-        allowed = not subprocess.run(
-            [*command, "true"], capture_output=True, check=False
-        ).returncode
+        done = subprocess.run([*command, "true"], capture_output=True, check=False)
     except FileNotFoundError:
-        allowed = False
-    return command if allowed else []
+        return []
+    return [] if done.returncode else command
 
 
 def hetbench(cli: Cli, *args: str, before: list[str]) -> subprocess.Popen[str]:
@@ -114,4 +113,4 @@ def test_a_run_taken_up_after_a_restart_of_the_machine_goes_on_later(
         for trial in ordered
     ]
     assert ends == sorted(ends)
-    assert all(left[1] < right[0] for left, right in zip(ends, ends[1:]))
+    assert all(left[1] < right[0] for left, right in pairwise(ends))
