@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from bench import software
-from bench.bounds import Amount, Count, Name, Share, Text
+from bench.bounds import Amount, Count, Name, Share, Text, fits
 from bench.procfs import Host
 
 T = TypeVar("T")
@@ -136,7 +136,7 @@ def collect(
     def ask(name: str, read: Callable[[], T]) -> T | None:
         try:
             value = read()
-            if not _fits(value):
+            if not fits(value):
                 raise ValueError(value)
             return value
         except OSError as error:
@@ -274,15 +274,6 @@ def fingerprint(env: Environment, device: Mapping[str, Any]) -> str:
         sorted((n, v) for n, v in env.packages.items() if _BACKEND.match(n)),
     )
     return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
-
-
-def _fits(value: object) -> bool:
-    """Whether a results file can hold what the system said; see `bench.bounds`."""
-    if isinstance(value, Mapping):
-        return all(map(_fits, value.values()))
-    if isinstance(value, str):
-        return len(value) <= 500
-    return not isinstance(value, int | float) or 0 <= value < 2**53
 
 
 def _affinity() -> tuple[int, ...]:

@@ -123,7 +123,8 @@ def identify(
 
     Sets uuid, board, memory, locks and the properties `tool_index`, `card` and `chip`, which an
     adapter's commands and patterns name, and `pci_bus_id`, by which sensors find a card. Where the
-    two lists do not agree in length nothing is guessed: the devices come back with the property `identity` that says why.
+    two lists do not agree in length nothing is guessed: the devices come back with the property
+    `identity` that says why.
     """
     seen = visible(listed, adapter.visible_devices, os.environ if environ is None else environ)
     if seen is None or len(seen) != len(devices):

@@ -126,11 +126,7 @@ def search(
     task = trial.job("search", case, target, state, plan.seed, meter)
     outcome = process.run(task, on_event, limit, target.environment)
     if not end and len(state.points) < trying:
-        how = (
-            "took too long"
-            if outcome.timed_out
-            else f"ended with {outcome.signal_name or outcome.returncode}"
-        )
+        how = "took too long" if outcome.timed_out else f"ended with {outcome.how}"
         state.points.append(
             BatchPoint(batch=trying, items_per_s=None, reason=f"the search {how} at this batch")
         )
