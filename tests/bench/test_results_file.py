@@ -258,3 +258,24 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HetbenchError, match=r"cannot write .*out\.json: (Not a dir|File exists)"):
         write_text(tmp_path / "file" / "out.json", "new")
+
+
+def canonical(value: Any) -> Any:
+    """A value as canonical JSON (RFC 8785) writes it: whole doubles below 1e21 as whole numbers."""
+    if isinstance(value, dict):
+        return {key: canonical(inner) for key, inner in sorted(value.items())}
+    if isinstance(value, list):
+        return [canonical(inner) for inner in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
+
+
+def test_the_canonical_text_of_a_file_says_the_same(file: Path) -> None:
+    document = json.loads(TEXT)
+    for place, value in enumerate((-0.0, 3.3e16, 1e20, 1e-7, 1.0)):
+        document["cases"][0]["trials"][0]["metrics"][f"m{place}"] = {"value": value, "n": 2**53 - 1}
+    file.write_text(json.dumps(document))
+    before = read(file)
+    file.write_text(json.dumps(canonical(document)))
+    assert read(file) == before
