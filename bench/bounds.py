@@ -3,17 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Any
 
-from annotated_types import Ge, Le, Lt, MaxLen
 
-Text = Annotated[str, MaxLen(20_000)]
-Name = Annotated[str, MaxLen(500)]
-Count = Annotated[int, Ge(0), Lt(2**53)]
+class Bound:
+    """Limits that pydantic holds a field to, by its own names for them.
+
+    Its Field, or annotated_types, would make every command import them.
+    """
+
+    def __init__(self, **limits: float) -> None:
+        self._limits = limits
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> Any:
+        """Called by pydantic alone: the schema of the bare type, with the limits."""
+        return {**handler(source), **self._limits}
+
+
+Text = Annotated[str, Bound(max_length=20_000)]
+Name = Annotated[str, Bound(max_length=500)]
+Count = Annotated[int, Bound(ge=0, lt=2**53)]
 """JSON's numbers are doubles (RFC 8785): a larger integer is another one to many readers."""
-Amount = Annotated[float, Ge(0)]
+Amount = Annotated[float, Bound(ge=0)]
 """In the unit that the field's name ends with."""
-Share = Annotated[float, Ge(0), Le(1)]
+Share = Annotated[float, Bound(ge=0, le=1)]
 
 
 def fits(value: object) -> bool:
