@@ -12,12 +12,14 @@ from typing import Any
 
 from bench import listing, partition, process, registry, toml
 from bench.adapter import Adapter, OnnxProvider
+from bench.bounds import fits
 from bench.cpu import thread_count, usable_cores
 from bench.device import Device, Target
-from bench.errors import UsageError
+from bench.errors import RefusedInput, UsageError
 from bench.probe import Candidate
 
 PROBE_TIMEOUT_S = 60.0
+MAX_REASON = 2_000
 CHILD_ENV = {
     # A torch plug-in that cannot load makes `import torch` itself raise; ours are imported by name.
     "TORCH_DEVICE_BACKEND_AUTOLOAD": "0",
@@ -254,22 +256,14 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
 
     def on_event(event: dict[str, Any]) -> None:
         nonlocal asking
+        place = event.get("index")
+        if not isinstance(place, int) or not 0 <= place < len(indices):
+            return
         if event["event"] == "asking":
-            asking = int(event["index"])
+            asking = place
         elif event["event"] == "found":
-            index = indices[int(event["index"])]
-            answers[index] = Found(
-                candidate=wanted[index],
-                reason=event["reason"],
-                versions={str(k): str(v) for k, v in event["versions"].items()},
-                devices=tuple(
-                    toml.convert(Device, table, Path("the probe's answer"))
-                    for table in event["devices"]
-                ),
-                simulated=bool(event["simulated"]),
-                format=str(event["format"]),
-                misused=bool(event["misused"]),
-            )
+            index = indices[place]
+            answers[index] = _answer(wanted[index], event)
 
     job = {"kind": "probe", "candidates": [asdict(wanted[index]) for index in indices]}
     outcome = process.run(job, on_event, timeout_s, CHILD_ENV)
@@ -279,14 +273,41 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
     return answers
 
 
+def _answer(candidate: Candidate, event: process.Event) -> Found:
+    """What the probe says of one candidate, with which foreign code may have had a hand."""
+    try:
+        reason = event["reason"]
+        found = Found(
+            candidate=candidate,
+            reason=None if reason is None else str(reason)[:MAX_REASON],
+            versions={str(name): str(version) for name, version in event["versions"].items()},
+            devices=tuple(
+                toml.convert(Device, table, Path("the probe's answer"))
+                for table in event["devices"]
+            ),
+            simulated=bool(event["simulated"]),
+            format=str(event["format"]),
+            misused=bool(event["misused"]),
+        )
+    except (AttributeError, KeyError, TypeError, RefusedInput) as error:
+        return Found(candidate, f"the probe's answer is not usable: {error}", {}, (), False)
+    for device in found.devices:
+        if not fits(asdict(device)):
+            reason = "the probe's answer is not usable: a device's name or number is out of bounds"
+            return Found(candidate, reason, {}, (), False)
+    if len(found.devices) > listing.MAX_DEVICES or not fits(found.versions):
+        reason = "the probe's answer is not usable: it is too long"
+        return Found(candidate, reason, {}, (), False)
+    return found
+
+
 def _why(outcome: process.Outcome, culprit: bool) -> str:
     last = (outcome.printed.splitlines() or [""])[-1][:300]
     if not culprit:
         return "not asked: the probe ended at another adapter before this one"
     if outcome.timed_out:
         return f"the probe did not answer in {PROBE_TIMEOUT_S:.0f} s and was ended: {last}"
-    how = outcome.signal_name or f"exit code {outcome.returncode}"
-    return f"the probe process ended with {how}: {last}"
+    return f"the probe process ended with {outcome.how}: {last}"
 
 
 def _settle_claims(found: list[Found]) -> list[Found]:

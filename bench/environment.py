@@ -15,11 +15,12 @@ import platform
 import re
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from bench import software
+from bench.bounds import Amount, Count, Name, Share, Text, fits
 from bench.procfs import Host
 
 T = TypeVar("T")
@@ -37,61 +38,85 @@ _BACKEND = re.compile(r"torch|onnxruntime|openvino|tensorrt|triton|habana|nvidia
 class Environment:
     """State of the machine before a run. Shares are 0 to 1; pressures are percent of time."""
 
-    os: str | None
-    kernel: str
-    libc: str | None
-    architecture: str
-    hostname: str
+    os: Name | None
+    """Name and version of the distribution."""
+    kernel: Name
+    """Release of the kernel."""
+    libc: Name | None
+    """Name and version of the C library."""
+    architecture: Name
+    """Of the processor: x86_64, aarch64."""
+    hostname: Name
     """First 16 hex digits of a salted SHA-256, or the name itself where asked for."""
-    product: str | None
+    product: Name | None
     """Maker and model of the machine, as its firmware says."""
-    cpu_model: str | None
-    sockets: int | None
-    physical_cores: int | None
-    logical_cores: int | None
-    usable_cores: int | None
+    cpu_model: Name | None
+    """The processor's name."""
+    sockets: Count | None
+    """Processors in the machine."""
+    physical_cores: Count | None
+    """Cores of all sockets."""
+    logical_cores: Count | None
+    """Hardware threads of all cores."""
+    usable_cores: Count | None
     """Cores in this process's affinity mask."""
     smt: bool | None
     """Whether two hardware threads share a core."""
-    numa_nodes: int | None
-    governor: str | None
+    numa_nodes: Count | None
+    """Memory nodes."""
+    governor: Name | None
     """Of the usable cores; several are joined with a comma."""
     turbo: bool | None
-    frequency_mhz: float | None
+    """Whether clocks may rise above the nominal one."""
+    frequency_mhz: Amount | None
     """Mean of the usable cores when read."""
-    frequency_max_mhz: float | None
-    clock_source: str | None
+    frequency_max_mhz: Amount | None
+    """Highest of the usable cores."""
+    clock_source: Name | None
     """What the kernel reads the time from; anything but the CPU's own counter is slow."""
-    memory_bytes: int | None
-    memory_available_bytes: int | None
-    swap_bytes: int | None
-    swap_used_bytes: int | None
-    transparent_hugepages: str | None
-    virtualization: str | None
+    memory_bytes: Count | None
+    """Memory of the machine."""
+    memory_available_bytes: Count | None
+    """What could be had without swapping."""
+    swap_bytes: Count | None
+    """Size of the swap space."""
+    swap_used_bytes: Count | None
+    """What of it was in use."""
+    transparent_hugepages: Name | None
+    """The kernel's mode: always, madvise or never."""
+    virtualization: Name | None
     """Kind of hypervisor; None on bare metal."""
-    container: str | None
-    cgroup_version: int | None
-    cpu_quota_cores: float | None
-    memory_limit_bytes: int | None
-    load_average_1m: float | None
-    busy_share: float | None
+    container: Name | None
+    """Kind of container; None outside of one."""
+    cgroup_version: Count | None
+    """1 or 2; None without control groups."""
+    cpu_quota_cores: Amount | None
+    """Cores' worth of time that the control group allows; None: no quota."""
+    memory_limit_bytes: Count | None
+    """Memory that the control group allows; None: no limit."""
+    load_average_1m: Amount | None
+    """Tasks that ran or waited, over the last minute."""
+    busy_share: Share | None
     """Share of all cores' time that was not idle, over 0.2 s before the run."""
-    steal_share: float | None
+    steal_share: Share | None
     """Share of all cores' time that the hypervisor gave to others, over the same interval."""
-    pressure_cpu_percent: float | None
+    pressure_cpu_percent: Amount | None
     """Share of the last 10 s in which some task waited for a core."""
-    pressure_memory_percent: float | None
-    pressure_io_percent: float | None
-    python: str
-    packages: Mapping[str, str]
+    pressure_memory_percent: Amount | None
+    """Share of the last 10 s in which some task waited for memory."""
+    pressure_io_percent: Amount | None
+    """Share of the last 10 s in which some task waited for a disk."""
+    python: Name
+    """Implementation and version."""
+    packages: Mapping[Name, Name]
     """Distribution -> version, of those that change results."""
-    git_commit: str | None
+    git_commit: Name | None
     """Commit of the checkout this code runs from; None when installed from a wheel."""
-    variables: Mapping[str, str]
+    variables: Mapping[Name, Text]
     """Environment variables that change results."""
-    pythonpath_shadows: tuple[str, ...]
+    pythonpath_shadows: tuple[Name, ...]
     """Packages that PYTHONPATH provides in place of the installed ones."""
-    unavailable: Mapping[str, str]
+    unavailable: Mapping[Name, Text]
     """Field -> why it could not be read."""
 
 
@@ -100,8 +125,8 @@ def collect(
     *,
     root: Path = Path("/"),
     variables: Mapping[str, str] = os.environ,
-) -> dict[str, Any]:
-    """Read the machine's state as the fields of `Environment`; takes about 0.25 s.
+) -> Environment:
+    """Read the machine's state; takes about 0.25 s.
 
     `root` is the folder that holds `proc` and `sys`; `variables` the environment to record.
     """
@@ -110,10 +135,13 @@ def collect(
 
     def ask(name: str, read: Callable[[], T]) -> T | None:
         try:
-            return read()
+            value = read()
+            if not fits(value):
+                raise ValueError(value)
+            return value
         except OSError as error:
             unavailable[name] = f"cannot read {error.filename}: {error.strerror}"
-        except (ValueError, KeyError, IndexError):
+        except (ValueError, KeyError, IndexError, ArithmeticError):
             unavailable[name] = "the system gives it in a form that is not understood"
         return None
 
@@ -169,21 +197,21 @@ def collect(
             if fields[name] is None:
                 reason = unavailable.get(cause, "the kernel does not report it")
                 unavailable.setdefault(name, reason)
-    return asdict(Environment(**fields, unavailable=unavailable))
+    return Environment(**fields, unavailable=unavailable)
 
 
-def warnings(env: Mapping[str, Any]) -> list[str]:
+def warnings(env: Environment) -> list[str]:
     """Conditions that make results unsteady or slow, one sentence each with its remedy."""
     found: list[str] = []
-    cores = env["logical_cores"] or os.cpu_count() or 1
-    usable = env["usable_cores"] or cores
-    governor, load, quota = env["governor"], env["load_average_1m"], env["cpu_quota_cores"]
+    cores = env.logical_cores or os.cpu_count() or 1
+    usable = env.usable_cores or cores
+    governor, load, quota = env.governor, env.load_average_1m, env.cpu_quota_cores
     if governor is not None and governor != "performance":
         found.append(
             f"the CPU frequency governor is {governor}; set it with "
             "'cpupower frequency-set -g performance'"
         )
-    if env["turbo"]:
+    if env.turbo:
         found.append(
             "turbo is on, so clocks depend on temperature and on how many cores work; for steadier "
             "results switch it off in the firmware or under /sys/devices/system/cpu"
@@ -193,19 +221,19 @@ def warnings(env: Mapping[str, Any]) -> list[str]:
             f"the load average was {load:.2f} on {cores} cores before the run; end other work, or "
             "wait until it has finished"
         )
-    if (env["steal_share"] or 0) > 0.01:
+    if (env.steal_share or 0) > 0.01:
         found.append(
-            f"the hypervisor gave {env['steal_share']:.0%} of the CPU time to other machines; "
+            f"the hypervisor gave {env.steal_share:.0%} of the CPU time to other machines; "
             "measure on dedicated cores"
         )
-    if (env["pressure_memory_percent"] or 0) > 1:
+    if (env.pressure_memory_percent or 0) > 1:
         found.append(
-            f"tasks waited for memory in {env['pressure_memory_percent']:.0f} % of the last 10 s; "
+            f"tasks waited for memory in {env.pressure_memory_percent:.0f} % of the last 10 s; "
             "end other work or use a machine with more memory"
         )
-    if (env["swap_used_bytes"] or 0) > 64 << 20:
+    if (env.swap_used_bytes or 0) > 64 << 20:
         found.append(
-            f"{env['swap_used_bytes'] / 2**20:.0f} MiB are swapped out; free memory, then run "
+            f"{(env.swap_used_bytes or 0) / 2**20:.0f} MiB are swapped out; free memory, then run "
             "'swapoff -a && swapon -a'"
         )
     if quota is not None and quota < usable:
@@ -213,37 +241,37 @@ def warnings(env: Mapping[str, Any]) -> list[str]:
             f"the cgroup allows {quota:g} of {usable} cores' time, so work is stopped "
             "in bursts; pin the container to whole cores with --cpuset-cpus instead of a quota"
         )
-    if env["container"] and quota is None and usable == cores:
+    if env.container and quota is None and usable == cores:
         found.append(
-            f"this {env['container']} container shares all {cores} cores with the machine; pin it "
+            f"this {env.container} container shares all {cores} cores with the machine; pin it "
             "with --cpuset-cpus"
         )
-    if env["pythonpath_shadows"]:
+    if env.pythonpath_shadows:
         found.append(
-            f"PYTHONPATH replaces the installed {', '.join(env['pythonpath_shadows'])}; unset it "
+            f"PYTHONPATH replaces the installed {', '.join(env.pythonpath_shadows)}; unset it "
             "unless that is what you measure"
         )
     return found
 
 
-def fingerprint(env: Mapping[str, Any], device: Mapping[str, Any]) -> str:
+def fingerprint(env: Environment, device: Mapping[str, Any]) -> str:
     """Digest of what two runs must share to be held against one stored baseline.
 
-    `env` is `collect`'s result and `device` the fields of a `bench.device.Device`. Memory counts
+    `device` are the fields of a `bench.device.Device`. Memory counts
     in eighths of a power of two, rounded up, since kernels reserve a varying part of it.
     """
-    memory = env["memory_bytes"] or 0
+    memory = env.memory_bytes or 0
     step = 1 << max(0, memory.bit_length() - 4)
     shared = (
-        env["architecture"],
-        env["cpu_model"],
-        env["usable_cores"],
-        env["cpu_quota_cores"],
+        env.architecture,
+        env.cpu_model,
+        env.usable_cores,
+        env.cpu_quota_cores,
         -(-memory // step) * step,
         device["name"],
         device["properties"].get("driver"),
-        ".".join(env["kernel"].split(".")[:2]),
-        sorted((n, v) for n, v in env["packages"].items() if _BACKEND.match(n)),
+        ".".join(env.kernel.split(".")[:2]),
+        sorted((n, v) for n, v in env.packages.items() if _BACKEND.match(n)),
     )
     return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
 
@@ -271,4 +299,6 @@ def _shares(
     if before is None or after is None or after[0] <= before[0]:
         return None, None
     total = after[0] - before[0]
-    return (after[1] - before[1]) / total, (after[2] - before[2]) / total
+    busy, steal = ((now - then) / total for then, now in zip(before[1:], after[1:], strict=True))
+    # some kernels let these counters run back a little
+    return busy if 0 <= busy <= 1 else None, steal if 0 <= steal <= 1 else None

@@ -34,7 +34,7 @@ class ListedDevice:
     name: str | None = None
     uuid: str | None = None
     """UUID or bus id. Chips that share a bus id get `/CHIP` after it."""
-    pci: str | None = None
+    pci_bus_id: str | None = None
     """Bus id as Linux writes it (`0000:c1:00.0`), where `uuid` is one."""
     card: str | None = None
     chip: str | None = None
@@ -122,8 +122,9 @@ def identify(
     """The framework's devices with the identities the vendor's tool gives them.
 
     Sets uuid, board, memory, locks and the properties `tool_index`, `card` and `chip`, which an
-    adapter's commands and patterns name, and `pci`. Where the two lists do not agree in length
-    nothing is guessed: the devices come back with the property `identity` that says why.
+    adapter's commands and patterns name, and `pci_bus_id`, by which sensors find a card. Where the
+    two lists do not agree in length nothing is guessed: the devices come back with the property
+    `identity` that says why.
     """
     seen = visible(listed, adapter.visible_devices, os.environ if environ is None else environ)
     if seen is None or len(seen) != len(devices):
@@ -141,9 +142,14 @@ def identify(
 
 
 def _joined(device: Device, row: ListedDevice) -> Device:
-    facts = {"tool_index": row.index, "card": row.card, "chip": row.chip, "pci": row.pci}
+    facts = {
+        "tool_index": row.index,
+        "card": row.card,
+        "chip": row.chip,
+        "pci_bus_id": device.properties.get("pci_bus_id", row.pci_bus_id),  # its own comes first
+    }
     own = device.locks if device.uuid else (row.uuid or device.id,)
-    shared = (fact for fact in (row.pci, row.board) if fact is not None)
+    shared = (fact for fact in (row.pci_bus_id, row.board) if fact is not None)
     return replace(
         device,
         uuid=device.uuid or row.uuid,
@@ -170,10 +176,10 @@ def _listed(groups: Mapping[str, str | None]) -> ListedDevice:
         index=identities["index"] or "",
         name=name or None,
         uuid=pci or identities["uuid"],
-        pci=pci,
+        pci_bus_id=pci,
         card=identities["card"],
         chip=identities["chip"],
-        memory_bytes=int(memory) << 20 if memory.isdecimal() and len(memory) < 12 else None,
+        memory_bytes=int(memory) << 20 if memory.isdecimal() and len(memory) < 10 else None,
     )
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
+Size = Literal["lightweight", "large"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
 
 Arrays = dict[str, Any]
@@ -77,7 +78,7 @@ class ModelCard:
     title: str
     family: str
     """Module in the folder of the card that defines `build(name)`."""
-    size: Literal["lightweight", "large"]
+    size: Size
     task: str
     parameters: int
     flops: int | None

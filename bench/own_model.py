@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench import process, toml
+from bench.bounds import fits
 from bench.errors import RefusedInput
 from bench.model import ModelCard
 
@@ -16,11 +17,21 @@ INSPECT_TIMEOUT_S = 120.0
 def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
     """The card of the model in `path` with the shapes bound; raises RefusedInput."""
     answers: list[dict[str, Any]] = []
+
+    def on_event(event: process.Event) -> None:
+        if event["event"] in ("card", "refused") and event["event"] in event:
+            answers[:] = [event]
+
     job = {"kind": "inspect", "path": str(path), "shapes": list(shapes)}
-    outcome = process.run(job, answers.append, INSPECT_TIMEOUT_S)
+    outcome = process.run(job, on_event, INSPECT_TIMEOUT_S)
     if not answers:
-        how = outcome.signal_name or f"exit code {outcome.returncode}"
-        raise RefusedInput(f"{path} could not be read as ONNX: reading it ended with {how}")
+        raise RefusedInput(f"{path} could not be read as ONNX: reading it ended with {outcome.how}")
     if "refused" in answers[0]:
-        raise RefusedInput(answers[0]["refused"])
-    return toml.convert(ModelCard, answers[0]["card"], Path("the model's card"))
+        raise RefusedInput(str(answers[0]["refused"]))
+    card = toml.convert(ModelCard, answers[0]["card"], Path("the model's card"))
+    if not fits([card.parameters, card.flops, card.name]):
+        raise RefusedInput(
+            f"{path} is larger than any device: it has {card.parameters:.2g} parameters and "
+            f"{card.flops or 0:.2g} operations an item"
+        )
+    return card

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192
@@ -47,6 +47,15 @@ class Outcome:
     parent_cpu_s: float
     """CPU time this process used while it waited, its sampling threads included."""
     pid: int
+    oversized: bool = False
+    """Whether it was ended because of an event of more than MAX_EVENT_BYTES."""
+
+    @property
+    def how(self) -> str:
+        """What it ended with, of a child whose time was not up: `SIGSEGV`, `exit code 1`."""
+        if self.oversized:
+            return f"a message of more than {MAX_EVENT_BYTES >> 20} MiB"
+        return self.signal_name or f"exit code {self.returncode}"
 
     @property
     def signal_name(self) -> str | None:
@@ -96,8 +105,9 @@ def run(
         finally:
             os.close(write_end)
         try:
-            timed_out = _follow(child, events.fileno(), on_event, start + timeout_s)
-            if not timed_out:
+            end = _follow(child, events.fileno(), on_event, start + timeout_s)
+            timed_out = end == "time"
+            if end == "closed":
                 try:
                     child.wait(max(1.0, start + timeout_s - time.monotonic()))
                 except subprocess.TimeoutExpired:
@@ -111,30 +121,32 @@ def run(
             wall_s=time.monotonic() - start,
             parent_cpu_s=time.process_time() - cpu_start,
             pid=child.pid,
+            oversized=end == "size",
         )
 
 
 def _follow(
     child: subprocess.Popen[bytes], source: int, on_event: Callable[[Event], None], deadline: float
-) -> bool:
-    """Hand over events until the child ends or closes the pipe; True if the deadline came first."""
+) -> Literal["closed", "time", "size"]:
+    """Hand over events until the child ends or closes the pipe, the deadline comes, or an event
+    is too large."""
     buffer = bytearray()
     while True:
         remaining = deadline - time.monotonic()
         if remaining <= 0:
-            return True
+            return "time"
         ended = child.poll() is not None  # asked first, so that nothing it wrote is missed
         if not select.select([source], [], [], 0 if ended else min(remaining, _LOOK_S))[0]:
             if ended:
-                return False
+                return "closed"
             continue
         data = os.read(source, 1 << 20)
         if not data:
-            return False
+            return "closed"
         buffer += data
         if b"\n" not in data:
             if len(buffer) > MAX_EVENT_BYTES:
-                return True
+                return "size"
             continue
         *lines, buffer = buffer.split(b"\n")
         for line in lines:

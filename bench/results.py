@@ -6,9 +6,15 @@ are kept exactly, so that every derived figure can be computed again.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field
+
+from bench.bounds import Amount, Count, Name, Share, Text
+from bench.environment import Environment
+from bench.model import Precision, Size
+from bench.sensor import Channel, Quantity, Scope
+from bench.suite import Measure, ScenarioName
 
 SCHEMA_VERSION: Literal[1] = 1
 
@@ -22,9 +28,12 @@ Status = Literal[
     "invalid",
     "interrupted",
 ]
-Text = Annotated[str, Field(max_length=20_000)]
-Name = Annotated[str, Field(max_length=500)]
-Count = Annotated[int, Field(ge=0, lt=2**63)]
+T = TypeVar("T")
+Few = Annotated[list[T], Field(max_length=1_000), FailFast()]
+"""Of one case, trial or device. The first wrong item ends the reading of a list: a file of a
+million wrong ones needs no million sentences."""
+Many = Annotated[list[T], Field(max_length=20_000), FailFast()]
+"""Of a whole run."""
 
 
 class Record(BaseModel):
@@ -44,7 +53,9 @@ class Samples(Record):
     """Packed raw samples; results/README.md shows how to read them."""
 
     dtype: Literal["int64", "float64"]
+    """Whether the samples are whole numbers or not."""
     n: Annotated[int, Field(ge=0, le=4_000_000)]
+    """How many samples there are."""
     data: Annotated[str, Field(max_length=64 << 20)]
     """Base64 of zlib of the shuffled bytes; integers as zigzag-coded differences."""
 
@@ -53,6 +64,7 @@ class Series(Record):
     """Raw samples of one kind in the order taken; the first `warmup` of them are warm-up."""
 
     unit: Literal["ns"]
+    """Unit of the samples."""
     items_per_sample: Count
     """Items one sample processed: the batch for a latency, batch x runs for a throughput round."""
     warmup: Count
@@ -64,16 +76,18 @@ class Series(Record):
     budget until it had the least samples; at four budgets it still had fewer; there are a million
     samples; the set time of a sustained load is over."""
     start_ns: Count
-    """Monotonic clock at the first measured sample."""
+    """The run's clock at the first measured sample; results/README.md says what that clock is."""
     end_ns: Count
-    """Monotonic clock after the last sample."""
+    """The run's clock after the last sample."""
     samples: Samples
+    """Every sample, the warm-up included."""
 
 
 class Metric(Record):
     """A figure derived from the raw samples."""
 
     value: float
+    """The figure itself, in the unit its name ends with."""
     low: float | None = None
     """Lower end of the 95 % confidence interval; null where the samples cannot give one."""
     high: float | None = None
@@ -104,10 +118,11 @@ class Summary(Record):
 class Clock(Record):
     """The clock of the trial, measured in the trial."""
 
-    source: Name
+    source: Literal["perf_counter_ns", "simulated"]
+    """The host's monotonic clock, or a simulated device's own time."""
     resolution_ns: Count
     """Smallest step seen between two readings."""
-    cost_ns: float
+    cost_ns: Amount
     """Median cost of one reading."""
 
 
@@ -115,10 +130,13 @@ class ColdStart(Record):
     """Phases from an empty process to the first output; null where a phase does not exist."""
 
     import_ns: Count
+    """Importing the framework and finding the device."""
     build_ns: Count | None
     """Making the model's weights: the harness's own doing, not part of the device's cold start."""
     load_ns: Count
+    """Putting the model on the device, compiling included."""
     first_inference_ns: Count
+    """The first inference, inputs staged and outputs fetched."""
 
 
 class Memory(Record):
@@ -127,6 +145,7 @@ class Memory(Record):
     host_peak_bytes: Count
     """Peak resident set of the worker process."""
     device_peak_bytes: Count | None
+    """Most memory of the device that was in use, as its framework counts it."""
     device_reason: Text | None = None
     """Why the device's peak is null."""
 
@@ -134,18 +153,23 @@ class Memory(Record):
 class Fidelity(Record):
     """Outputs of the timed session on fresh inputs, against the reference."""
 
-    relative_l2: float | None
-    """Null when an output was not finite."""
-    top1_agreement: float | None
+    relative_l2: Amount | None
+    """Euclidean norm of the outputs' error over that of the reference; null when an output was not
+    finite."""
+    top1_agreement: Share | None
     """Share of items whose largest output is where the reference has it; null: no classifier."""
     not_finite: Count
     """Outputs that are NaN or infinite."""
     items: Count
     """Distinct items compared."""
-    tolerance_relative_l2: float
-    tolerance_top1: float | None
+    tolerance_relative_l2: Amount
+    """The largest error that passes."""
+    tolerance_top1: Share | None
+    """The smallest agreement that passes; null: no classifier."""
     reference: Name
+    """What computed the reference outputs."""
     passed: bool
+    """Whether the outputs are right."""
 
 
 class PlacementRecord(Record):
@@ -159,7 +183,7 @@ class PlacementRecord(Record):
     """Operator type -> nodes that ran elsewhere than wanted."""
     proof: Name
     """How it was established."""
-    share: float
+    share: Share
     """Share of nodes that ran where they were wanted, 0 to 1."""
 
 
@@ -169,71 +193,114 @@ class Window(Record):
     name: Name
     """The series it repeats."""
     start_ns: Count
+    """The run's clock when the load began."""
     end_ns: Count
+    """The run's clock when it ended."""
     items: Count
+    """Items finished in between."""
 
 
 class EnergyFigure(Record):
     """Energy of the trial's windows as one sensor tells it; see bench.energy.EnergyFigure."""
 
     sensor: Name
+    """The sensor that told it."""
     device: Name
-    quantity: Name | None
-    scope: Name | None
-    update_period_s: float | None
-    averaging_window_s: float | None
-    resolution: float | None
-    duration_s: float
+    """Id of the device that the sensor reads."""
+    quantity: Quantity | None
+    """What the energy was computed from; null: the sensor reads neither energy nor power."""
+    scope: Scope | None
+    """What the quantity covers."""
+    update_period_s: Amount | None
+    """How often the sensor's value changes; null: not known."""
+    averaging_window_s: Amount | None
+    """Length of the trailing average the value is; null: not known."""
+    resolution: Amount | None
+    """Smallest step, in the quantity's unit; null: not known."""
+    duration_s: Amount
+    """Length of all windows together."""
     items: Count
+    """Items finished in the windows."""
     readings: Count
+    """Readings that fall into the windows."""
     gross_j: float | None
+    """Everything the device drew in the windows."""
     idle_w: float | None
+    """Power of the idle baseline, by the same sensor."""
     net_j: float | None
+    """Gross less what the device draws at rest over the same time."""
     mean_w: float | None
+    """Gross energy over the duration."""
     peak_w: float | None
+    """Highest power sample; for a counter without one, the steepest half second."""
     gross_j_per_item: float | None
+    """Gross energy over the items."""
     net_j_per_item: float | None
+    """Net energy over the items."""
     items_per_j: float | None
+    """Items per joule of gross energy."""
     uncertainty: float | None
+    """Bound on the relative error of the gross energy."""
     valid: bool
+    """Whether the gross energy can be relied on."""
     reason: Text | None
+    """Why it cannot."""
     net_valid: bool
+    """Whether the net energy can be relied on."""
     net_reason: Text | None
+    """Why it cannot."""
 
 
 class SensorRecord(Record):
     """Everything one sensor read during a trial, the idle baseline before it included."""
 
     sensor: Name
+    """Its kind, and of a tool the program."""
     device: Name
-    channels: list[dict[str, Any]]
+    """Id of the device it reads."""
+    channels: Few[Channel]
+    """What it can read."""
     missing: dict[Name, Text]
+    """Quantity -> why this sensor cannot read it here."""
     facts: dict[Name, Text]
+    """What it told once: driver, power limit, ECC, PCIe link."""
     reason: Text | None
+    """Why it can read nothing."""
     stamps_ns: Samples
+    """The run's clock at the middle of each reading; those of the idle baseline come first."""
     durations_ns: Samples
+    """How long each reading took."""
     values: dict[Name, Samples]
     """Quantity -> one value a stamp, NaN where that reading had none."""
     flags: dict[Name, Samples]
     """Condition -> the stamps at which it was in force."""
     failures: Count
+    """Readings that failed."""
     failure: Text | None
+    """Why the last failed reading failed."""
     healthy: bool
+    """False when it hung, or failed in its last reading; `failure` says how."""
     dropped: Count
-    cpu_s: float
+    """Samples thinned out because the recording grew too long."""
+    cpu_s: Amount
+    """CPU time of the thread that read it."""
 
 
 class Telemetry(Record):
     """Power and energy of a trial, and the raw readings behind them."""
 
-    figures: list[EnergyFigure]
+    figures: Few[EnergyFigure]
     """One a sensor, those of the device before those of the host and the node."""
-    sensors: list[SensorRecord]
+    sensors: Few[SensorRecord]
+    """All that each sensor read."""
     idle_start_ns: Count | None
+    """The run's clock when the idle baseline began; null: none was taken."""
     idle_end_ns: Count | None
-    sampling_cpu_share: float
+    """The run's clock when it ended."""
+    sampling_cpu_share: Amount
     """CPU time of the sampling threads as a share of one core."""
-    warnings: list[Text]
+    warnings: Few[Text]
+    """Conditions under which the figures mean less, each with its remedy."""
 
 
 class Trial(Record):
@@ -244,27 +311,37 @@ class Trial(Record):
     position: Count
     """Place in the run's order of all trials."""
     status: Status
+    """How it ended."""
     reason: Text | None = None
     """One sentence where the status is not `ok`."""
     stderr_tail: Text | None = None
     """The end of what the worker printed, where it did not end well."""
     started_at: Name
-    wall_s: float
+    """UTC, ISO 8601."""
+    wall_s: Amount
     """From starting the worker to its end."""
-    parent_cpu_share: float | None = None
+    parent_cpu_share: Amount | None = None
     """CPU time the waiting parent used, as a share of the trial's wall time."""
     process_id: Count | None = None
+    """Of the worker."""
     clock: Clock | None = None
+    """The clock that the samples were stamped with."""
     cold_start: ColdStart | None = None
+    """What came before the measuring."""
     memory: Memory | None = None
+    """Most memory in use."""
     series: dict[Name, Series] = {}
     """`latency`, or `round` and `end_to_end_round`."""
-    windows: list[Window] = []
+    windows: Few[Window] = []
+    """Stretches of steady load that energy is read over."""
     device_event_ns: Samples | None = None
     """Time by the device's own events, of a few runs after the measurement."""
     fidelity: Fidelity | None = None
+    """Whether the outputs were right."""
     placement: PlacementRecord | None = None
+    """Where the nodes of the graph ran; null: the backend has no such choice."""
     telemetry: Telemetry | None = None
+    """Power and energy; null: no sensor is readable."""
     facts: dict[Name, Text] = {}
     """What the backend really set: data type, memory format, compile mode, provider options."""
     metrics: dict[Name, Metric] = {}
@@ -275,8 +352,11 @@ class BatchPoint(Record):
     """One step of the automatic batch search."""
 
     batch: Count
-    items_per_s: float | None
+    """The batch tried."""
+    items_per_s: Amount | None
+    """Its throughput; null: it did not run."""
     reason: Text | None = None
+    """Why it did not."""
 
 
 SearchEnd = Literal["level", "slower", "memory", "refused", "cap", "cut-short"]
@@ -286,19 +366,25 @@ class Case(Record):
     """Workload x scenario x target, with all its trials."""
 
     id: Name
+    """Model, precision, batch, scenario and target; the same in every run."""
     version: Name
     """Digest of what is measured; results are comparable only where id and version are equal."""
     target: Name
+    """One of the file's targets."""
     model: Name
-    size: Name
-    precision: Name
-    scenario: Name
+    """Name of the model's card."""
+    size: Size
+    """Class of the model."""
+    precision: Precision
+    """What the device was asked to compute in."""
+    scenario: ScenarioName
+    """How load was applied."""
     batch: Count
     """Items in one inference."""
-    found: dict[Name, int] = {}
+    found: dict[Name, Count] = {}
     """What a search settled, such as `batch`, and nothing that was fixed; two results are
     comparable only where this is equal too."""
-    batch_search: list[BatchPoint] = []
+    batch_search: Few[BatchPoint] = []
     """Steps of the search in the order tried; empty where the batch was fixed."""
     batch_search_end: SearchEnd | None = None
     """Why the search ended: two doublings gained nothing, one lost, memory ran out, the device
@@ -307,19 +393,25 @@ class Case(Record):
     batch_search_reason: Text | None = None
     """What cut the search short."""
     items_per_run: Count | None = None
+    """Items of one inference, also where the model's own file fixes the batch."""
     parameters: Count
+    """Weights of the model."""
     flops_per_item: Count | None
     """2 x multiply-accumulates; null for a user's own model that cannot be counted."""
     weight_bytes: Count
     """Of the weights in fp32."""
     onnx_sha256: Name | None = None
     """Digest of the ONNX file that ran."""
-    settings: dict[Name, float | int | str | None]
+    settings: Measure
     """How long and how exactly was measured, as the suite says."""
+    allow_fallback: Share
+    """Share of nodes that may run elsewhere than on the target's provider."""
     status: Status
     """`ok` only if every trial is."""
     reason: Text | None = None
-    trials: list[Trial] = []
+    """One sentence where the status is not `ok`."""
+    trials: Few[Trial] = []
+    """Every trial that was started."""
     summary: dict[Name, Summary] = {}
     """Metric -> figure over the trials that are `ok`, of metrics that every one of them has."""
 
@@ -330,33 +422,44 @@ class DeviceRecord(Record):
     id: Name
     """As a person names it on this machine, for example `cuda:0`."""
     kind: Name
+    """The beginning of its id, for example `cuda`."""
     name: Name
+    """As its vendor calls it."""
     vendor: Name | None
+    """Who makes it; null: not known."""
     uuid: Name | None
     """A UUID or bus id, which stays when the order of devices changes."""
     memory_bytes: Count | None
-    cores: list[int]
+    """Its own memory; null: not known."""
+    cores: Many[Count]
     """CPU cores it is made of; empty for accelerators."""
     scope: Name
     """What the id stands for: device, die, slice or partition."""
     board: Name | None
     """The board this die or slice shares with others."""
     properties: dict[Name, Text]
+    """Further facts: driver, architecture, `pci_bus_id`, its number in the vendor's tool."""
 
 
 class TargetRecord(Record):
     """A backend on a device, with its options."""
 
     target: Name
+    """As written on the command line."""
     backend: Name
+    """The software that ran the models."""
     adapter: Name
+    """What taught the harness this kind of device."""
     versions: dict[Name, Name]
+    """Package -> version of that software."""
     device: DeviceRecord
+    """What computed."""
     threads: Count
     """Host threads the framework was given."""
-    cores: list[int]
+    cores: Many[Count]
     """Cores the worker was bound to; empty: not bound."""
     simulated: bool
+    """Whether the device is none, so that its figures measure nothing."""
     power_reason: Text | None = None
     """Why this device's power is not read; null when it is."""
 
@@ -365,10 +468,12 @@ class Suite(Record):
     """The suite that was run."""
 
     name: Name
+    """As in the suite's file."""
     version: Count
+    """As in the suite's file; raised when what it measures changes."""
     digest: Name
     """Of its exact content, with what the command line put in place of it."""
-    bounds: dict[Name, float] = {}
+    bounds: dict[Name, Amount] = {}
     """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
     between trials; a wider one is unsteady."""
 
@@ -377,15 +482,18 @@ class Run(Record):
     """One invocation, from its start to its last resumption."""
 
     id: Name
+    """A UUID."""
     started_at: Name
+    """UTC, ISO 8601."""
     finished_at: Name
+    """UTC, ISO 8601; of the last resumption."""
     complete: bool
     """False when the run was stopped before every planned trial."""
     resumed: Count
     """How often it was stopped and continued."""
     seed: Count
     """Decides the order of trials and the inputs."""
-    order: list[Name]
+    order: Annotated[list[Name], Field(max_length=1_000_000), FailFast()]
     """Case id and trial index in the order they were planned, as `CASE#INDEX`."""
 
 
@@ -393,22 +501,31 @@ class Warning(Record):
     """A condition that may spoil figures, with its remedy."""
 
     text: Text
+    """One sentence."""
     case: Name | None = None
+    """The case it is about; null: the whole run."""
 
 
 class Results(Record):
     """A results file."""
 
     kind: Literal["hetbench-results"]
+    """What a reader looks at first."""
     schema_version: Literal[1]
+    """Of this description; another version is read by other rules."""
     hetbench_version: Name
+    """Version of the program that wrote the file."""
     simulated: bool
     """True when any target was simulated; such a file never counts as a measurement."""
     run: Run
+    """When and in which order."""
     suite: Suite
-    environment: dict[str, Any]
-    """The machine before the run; see bench.environment.Environment."""
-    targets: list[TargetRecord]
-    cases: list[Case]
+    """What was asked for."""
+    environment: Environment
+    """The machine before the run."""
+    targets: Few[TargetRecord]
+    """What was measured on."""
+    cases: Many[Case]
     """Every planned case, run or not."""
-    warnings: list[Warning]
+    warnings: Many[Warning]
+    """Conditions that may spoil figures, each with its remedy."""

@@ -15,11 +15,23 @@ from pydantic import ValidationError
 from bench.errors import HetbenchError, RefusedInput
 from bench.results import SCHEMA_VERSION, Results
 
-MAX_BYTES = 256 << 20
-MAX_VALUES = 4_000_000
-"""Many tiny values take a hundred times their size in memory, so their number is bounded too."""
+MAX_BYTES = 1 << 30
+"""Twenty thousand trials with sensors, twice as many as a large suite on a node of eight cards."""
+MAX_VALUES = 8_000_000
+MAX_RECORDS = 2_000_000
+"""Many tiny values take twenty times their size in memory, so their number is bounded too."""
+MAX_KEYS = 300
+"""Keys of one object; the most are a machine's environment variables."""
+MAX_PARTS = 64
+"""Keys of an object that holds more than numbers and text. Each unknown key is a problem, which
+takes a kilobyte, so wide objects in wide objects would take the memory."""
+MAX_DECODED = 4 << 30
+"""Bytes that all samples of a file take when they are unpacked, which may be a thousand times
+what they take in the file."""
 MAX_LISTED = 10_000
 """Problems that are listed to name the first one; a file with more is only counted."""
+MAX_DIGITS = 22
+"""The longest whole number in canonical JSON (RFC 8785): 21 digits and a sign."""
 
 
 def read(path: Path) -> Results:
@@ -47,9 +59,7 @@ def parse(text: str, path: Path) -> Results:
             raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = _short(".".join(str(part) for part in first["loc"]) or "(top level)")
-        raise RefusedInput(
-            f"{path} is not a valid results file: {where}: {first['msg']} (problems: {count})"
-        ) from None
+        raise RefusedInput(f"{path} is not a valid results file: {where}: {first['msg']}") from None
 
 
 def write(path: Path, results: Results) -> None:
@@ -108,12 +118,20 @@ def _text(path: Path) -> str:
 
 
 def _json(text: str, path: Path) -> Any:
-    if sum(text.count(mark) for mark in "[{,") > MAX_VALUES:
-        raise RefusedInput(f"{path} holds more than {MAX_VALUES} values, the most that is read")
+    """Check the whole text and keep of each object only what tells a results file.
+
+    Nothing else is needed of it, and a second tree of the values would double the memory.
+    """
+    records = text.count("{") + text.count("[")
+    if records > MAX_RECORDS or records + text.count(",") > MAX_VALUES:
+        raise RefusedInput(
+            f"{path} holds more than {MAX_RECORDS} objects and lists, or {MAX_VALUES} values, the "
+            "most that is read"
+        )
     try:
         return json.loads(
             text,
-            object_pairs_hook=_unique,
+            object_pairs_hook=_Objects().check,
             parse_constant=_no_constant,
             parse_float=_finite,
             parse_int=_integer,
@@ -129,11 +147,26 @@ def _json(text: str, path: Path) -> Any:
         raise RefusedInput(f"{path} is not a valid results file: {error}") from error
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    table = dict(pairs)
-    if len(table) != len(pairs):
-        raise ValueError("a key stands twice in one object")
-    return table
+class _Objects:
+    """Bounds of what a file's objects hold, counted over all of them."""
+
+    def __init__(self) -> None:
+        self._decoded = 0
+
+    def check(self, pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        """The keys of the object that tell a results file; raises ValueError."""
+        if len(pairs) > MAX_KEYS:
+            raise ValueError(f"an object has more than {MAX_KEYS} keys")
+        if len(pairs) > MAX_PARTS and any(isinstance(value, dict | list) for _, value in pairs):
+            raise ValueError(f"an object holds more than {MAX_PARTS} others")
+        table = dict(pairs)
+        if len(table) != len(pairs):
+            raise ValueError("a key stands twice in one object")
+        if "data" in table and isinstance(n := table.get("n"), int):
+            self._decoded += 8 * max(n, 0)
+            if self._decoded > MAX_DECODED:
+                raise ValueError(f"its samples are more than {MAX_DECODED >> 30} GiB when unpacked")
+        return {key: table[key] for key in ("kind", "schema_version") if key in table}
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -148,9 +181,13 @@ def _finite(text: str) -> float:
 
 
 def _integer(text: str) -> int:
-    if len(text) > 20:
-        raise ValueError("a number has more than 20 digits")
-    return int(text)
+    """A whole number, which may stand for a float; a reader that has only doubles gets the same."""
+    if len(text) > MAX_DIGITS:
+        raise ValueError(f"a number has more than {MAX_DIGITS - 1} digits")
+    value = int(text)
+    if float(value) != value:
+        raise ValueError("a whole number is larger than a float can hold exactly")
+    return value
 
 
 def _short(text: str) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from bench.bounds import Amount
 from bench.device import Device
 
 Quantity = Literal[
@@ -29,15 +30,17 @@ class Channel:
     """One readable quantity of a sensor."""
 
     quantity: Quantity
+    """What is read; the unit is the end of the name."""
     scope: Scope
-    resolution: float | None = None
+    """What the reading covers."""
+    resolution: Amount | None = None
     """Smallest step, in the quantity's unit; None: not known."""
-    update_period_s: float | None = None
+    update_period_s: Amount | None = None
     """How often the value changes; reading faster only costs. None: not known."""
-    averaging_window_s: float | None = None
+    averaging_window_s: Amount | None = None
     """Length of the trailing average the value is; 0 instantaneous; None: not known. Shorter than
     the update period: the sensor looks at only that part of the time."""
-    wrap_j: float | None = None
+    wrap_j: Amount | None = None
     """For an energy counter that starts again at zero: after how many joules. The sensor adds the
     laps up itself; a gap in which a whole lap could hide makes the energy unknown."""
 
@@ -115,6 +118,20 @@ class Recording:
         """The stretch from `start_ns` to `end_ns`, with one sample on each side of it."""
         parts = tuple(record.between(start_ns, end_ns) for record in self.sensors)
         return Recording(start_ns, end_ns, parts)
+
+    def since(self, origin_ns: int) -> Recording:
+        """The same with stamps on the clock that was 0 at `origin_ns`."""
+        parts = tuple(
+            replace(
+                record,
+                samples=tuple(
+                    replace(sample, stamp_ns=sample.stamp_ns - origin_ns)
+                    for sample in record.samples
+                ),
+            )
+            for record in self.sensors
+        )
+        return Recording(self.start_ns - origin_ns, self.end_ns - origin_ns, parts)
 
     @property
     def cpu_share(self) -> float:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from bench import registry, toml, unsteady
+from bench.bounds import Amount, Count, Share
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
 
@@ -27,27 +28,28 @@ SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
 class Measure:
     """How long and how exactly a trial measures."""
 
-    budget_s: float = 3.0
+    budget_s: Amount = 3.0
     """Most measuring time of one trial, warm-up and fidelity not counted; up to MOST_BUDGETS of
     them where a trial would end with fewer than its least samples."""
-    least_s: float = 0.5
-    least_samples: int = 20
+    least_s: Amount = 0.5
+    """Least measuring time, however exact the samples are before."""
+    least_samples: Count = 20
     """Fewest latencies of a trial; of throughput, whose samples are rounds of many runs, the
     scenario says how many."""
-    confidence_width: float = 0.02
+    confidence_width: Share = 0.02
     """Stop when the interval of the median is this narrow, as a share of the median."""
-    warmup_s: float = 1.0
+    warmup_s: Amount = 1.0
     """Most warm-up time; measuring starts anyway, and `steady` says false."""
-    slots: int = 4
+    slots: Count = 4
     """Distinct input sets that are rotated."""
-    timeout_s: float = 120.0
+    timeout_s: Amount = 120.0
     """A trial that has not ended by then is killed; loading and compiling count. What a trial
     may go over its budget, and the length of a sustained load, are added."""
-    sustained_s: float = 600.0
+    sustained_s: Amount = 600.0
     """Length of the scenario `sustained`."""
-    energy_s: float = 6.0
+    energy_s: Amount = 6.0
     """Length of the steady load that energy is read over, where a power sensor is readable."""
-    idle_s: float = 10.0
+    idle_s: Amount = 10.0
     """Length of the idle baseline before the first trial, where a power sensor is readable."""
 
     def __post_init__(self) -> None:

@@ -56,6 +56,8 @@ class Job:
     cores: tuple[int, ...]
     seed: int
     power: bool
+    origin_ns: int
+    """Reading of the monotonic clock that is 0 on the run's clock."""
     items_per_run: int
     onnx: str | None = None
     reference: str | None = None
@@ -126,7 +128,10 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     device_peak = session.peak_memory_bytes()
     facts = session.facts()
     session.close()
-    clock_source = "simulated" if backend.now_ns() else "perf_counter_ns"
+    simulated = backend.now_ns() is not None
+    clock_source = "simulated" if simulated else "perf_counter_ns"
+    # A simulated device's own time began in this process.
+    origin_ns = 0 if simulated else job.origin_ns
     return {
         "status": "ok" if verdict.passed else "invalid",
         "reason": verdict.reason,
@@ -146,13 +151,21 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
                 "warmup": one.warmup,
                 "steady": one.steady,
                 "stopped_by": one.stopped_by,
-                "start_ns": one.start_ns,
-                "end_ns": one.end_ns,
+                "start_ns": one.start_ns - origin_ns,
+                "end_ns": one.end_ns - origin_ns,
                 "samples": encoding.pack(one.samples),
             }
             for name, one in seen.series.items()
         },
-        "windows": [asdict(window) for window in seen.windows],
+        "windows": [
+            {
+                "name": one.name,
+                "start_ns": one.start_ns - origin_ns,
+                "end_ns": one.end_ns - origin_ns,
+                "items": one.items,
+            }
+            for one in seen.windows
+        ],
         "device_event_ns": encoding.pack(events) if events else None,
         "fidelity": {
             "relative_l2": verdict.relative_l2,

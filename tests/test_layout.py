@@ -20,13 +20,14 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground: the machine, files and text": (
-        *("bench", "cache", "command", "encoding", "environment", "errors", "lock"),
+        *("bench", "bounds", "cache", "command", "encoding", "environment", "errors", "lock"),
         *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
     ),
-    "numbers and records": (*("metrics", "results", "results_file", "stats", "units", "unsteady"),),
+    "numbers": ("stats", "units", "unsteady"),
     "contracts": (
         *("adapter", "backend", "cpu", "datasheet", "device", "inputs", "listing", "model"),
-        *("own_model", "partition", "registry", "scaffold", "sensor", "suite", "trust"),
+        *("metrics", "own_model", "partition", "registry", "results", "results_file", "scaffold"),
+        *("sensor", "suite", "trust"),
     ),
     "inside a trial": (
         *("clock", "energy", "fidelity", "integrate", "onnx_batch", "onnx_export", "onnx_flops"),

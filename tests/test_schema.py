@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 from bench.results import SCHEMA_VERSION, Results
@@ -32,6 +33,62 @@ def test_every_record_is_closed_and_described() -> None:
     for record in records:
         assert record["additionalProperties"] is False, record["title"]
         assert record["description"], record["title"]
+
+
+def test_every_field_is_described() -> None:
+    schema = json.loads(generated())
+    lacking = [
+        f"{record['title']}.{name}"
+        for record in (schema, *schema["$defs"].values())
+        for name, field in record.get("properties", {}).items()
+        if not field.get("description")
+    ]
+    assert not lacking
+
+
+def test_no_field_is_open() -> None:
+    """What a field may hold is said down to its last value: nothing is of any type."""
+    schema = json.loads(generated())
+
+    def open_parts(part: object, path: str) -> Iterator[str]:
+        if isinstance(part, dict):
+            known = {"type", "anyOf", "$ref", "const", "enum"} & set(part)
+            if not known:
+                yield path
+            if part.get("type") == "object" and "properties" not in part:
+                if not isinstance(part.get("additionalProperties"), dict):
+                    yield path
+                else:
+                    yield from open_parts(part["additionalProperties"], f"{path}.*")
+            for name, inner in part.get("properties", {}).items():
+                yield from open_parts(inner, f"{path}.{name}")
+            for inner in part.get("anyOf", ()):
+                yield from open_parts(inner, path)
+            if part.get("type") == "array":
+                yield from open_parts(part.get("items"), f"{path}[]")
+        else:
+            yield path
+
+    records = {schema["title"]: schema, **schema["$defs"]}
+    assert not [path for name, record in records.items() for path in open_parts(record, name)]
+
+
+def test_every_whole_number_is_one_to_every_reader() -> None:
+    """JSON's numbers are doubles: an integer of 2^53 or more is another one to many readers."""
+
+    def wide(part: object, path: str) -> Iterator[str]:
+        if isinstance(part, dict):
+            if part.get("type") == "integer" and "const" not in part:
+                below = part.get("exclusiveMaximum", part.get("maximum", float("inf")))
+                if below > 2**53 or "minimum" not in part:
+                    yield path
+            for name, inner in part.items():
+                yield from wide(inner, f"{path}.{name}")
+        elif isinstance(part, list):
+            for inner in part:
+                yield from wide(inner, path)
+
+    assert not list(wide(json.loads(generated()), ""))
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def run(
     targets = _targets(target, common.find(adapter, trust_adapter, target), cards)
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if dry_run:
-        _print_plan(plans.make(chosen, targets, cases, seed, {}), json)
+        _print_plan(plans.make(chosen, targets, cases, seed, environment.collect()), json)
         return
     plan = plans.make(
         chosen,
@@ -164,7 +164,7 @@ def _print_plan(plan: Plan, json: bool) -> None:
     from bench.runner.meter import Meter
     from bench.runner.run import powered
 
-    meters = {target.target: Meter(target) for target in plan.targets}
+    meters = {target.target: Meter(target, 0) for target in plan.targets}
     takes = duration.estimate(plan, plan.order, powered(meters))
     rows = [(case.id, case.version) for case in plan.cases]
     if json:

@@ -101,4 +101,4 @@ def how(outcome: process.Outcome, limit_s: float) -> str:
     if hung(outcome):
         return f"did not end within {limit_s:g} s"
     last = (outcome.printed.splitlines() or [""])[-1][:300]
-    return f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}: {last}"
+    return f"ended with {outcome.how}: {last}"

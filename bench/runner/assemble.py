@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 
 from bench import __version__
 from bench.metrics import summarize
@@ -108,7 +107,8 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         flops_per_item=case.card.flops,
         weight_bytes=case.card.weight_bytes,
         onnx_sha256=state.onnx_sha256,
-        settings={**asdict(case.measure), "allow_fallback": case.allow_fallback},
+        settings=case.measure,
+        allow_fallback=case.allow_fallback,
         status=status,
         reason=reason,
         trials=[state.trials[index] for index in sorted(state.trials)],

@@ -47,7 +47,7 @@ def execute(
                     preparing.prepare(plan, case.card.name, states, listener)
                     continue
                 if state.batch is None:
-                    search(plan, case, state, journal, listener)
+                    search(plan, case, state, meters[case.target], journal, listener)
                     continue
                 current = (case, step.index)
                 done = len(plan.order) - len(steps)
@@ -98,7 +98,14 @@ def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:
     state.add(record)
 
 
-def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener: Listener) -> None:
+def search(
+    plan: Plan,
+    case: Case,
+    state: CaseState,
+    meter: Meter,
+    journal: Journal,
+    listener: Listener,
+) -> None:
     """Choose the case's batch in a process of its own; a crash there keeps the points before it.
 
     A search that the run's stop cuts short is seen in the results file, and made again on resume.
@@ -120,7 +127,7 @@ def search(plan: Plan, case: Case, state: CaseState, journal: Journal, listener:
             end.update(event)
 
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    task = trial.job("search", case, target, state, plan.seed, False)
+    task = trial.job("search", case, target, state, plan.seed, meter)
     try:
         outcome = process.run(task, on_event, limit, target.environment)
     except KeyboardInterrupt:
@@ -145,7 +152,7 @@ def _searched(
     elif outcome.timed_out:
         how = "it took too long"
     else:
-        how = f"the process ended with {outcome.signal_name or outcome.returncode}"
+        how = f"the process ended with {outcome.how}"
     if not any(point.batch == trying for point in points):
         points.append(BatchPoint(batch=trying, items_per_s=None, reason=how))
     return Search(points=points, end="cut-short", reason=f"at batch {trying}: {how}")

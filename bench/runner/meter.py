@@ -31,8 +31,10 @@ NODE = SensorSpec(kind="ipmi", scope="node")
 class Meter:
     """The sensors of one target; probed once, so that nothing is asked again before each trial."""
 
-    def __init__(self, target: Resolved) -> None:
+    def __init__(self, target: Resolved, origin_ns: int) -> None:
+        """`origin_ns` is the reading of the monotonic clock that is 0 on the run's clock."""
         self._target = target
+        self.origin_ns = origin_ns
         self._sensors: list[Sensor] = []
         self._probes: list[SensorProbe] = []
         reasons: list[str] = []
@@ -58,10 +60,10 @@ class Meter:
     def rest(self, idle_s: float, seed: int) -> None:
         """Take the idle baseline: the same sensors over a time in which nothing is run."""
         sampler = self.watch(seed)
-        start = sampler.mark()
+        start = sampler.mark() - self.origin_ns
         time.sleep(idle_s)
-        end = sampler.mark()
-        self._idle = sampler.stop()
+        end = sampler.mark() - self.origin_ns
+        self._idle = sampler.stop().since(self.origin_ns)
         self._idle_window = energy.Window(start, end)
 
     def watch(self, seed: int) -> Sampler:
@@ -72,7 +74,7 @@ class Meter:
 
     def telemetry(self, trial: Trial, recording: Recording) -> Telemetry:
         """Energy of the trial's windows and everything the sensors read."""
-        merged = self._with_idle(recording)
+        merged = self._with_idle(recording.since(self.origin_ns))
         windows = [energy.Window(w.start_ns, w.end_ns, w.items) for w in trial.windows]
         figures = energy.figures(
             merged,
@@ -185,7 +187,7 @@ def _stored(record: Read) -> SensorRecord:
     return SensorRecord(
         sensor=record.sensor,
         device=record.device,
-        channels=[asdict(channel) for channel in record.probe.channels],
+        channels=list(record.probe.channels),
         missing=dict(record.probe.missing),
         facts=dict(record.probe.facts),
         reason=record.probe.reason,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import Any
 
 from bench.discover import Resolved
+from bench.environment import Environment
 from bench.suite import Case, Suite
 
 
@@ -35,7 +35,7 @@ class Plan:
     targets: tuple[Resolved, ...]
     cases: tuple[Case, ...]
     order: tuple[Step, ...]
-    environment: dict[str, Any] = field(default_factory=dict)
+    environment: Environment
     onnx: str = ""
     """Path of the user's own model; empty for the zoo."""
 
@@ -49,7 +49,7 @@ def make(
     targets: Sequence[Resolved],
     cases: Sequence[Case],
     seed: int,
-    environment: dict[str, Any],
+    environment: Environment,
     onnx: str = "",
 ) -> Plan:
     """A plan with its trials interleaved: every round holds each case once, shuffled by the

@@ -10,7 +10,7 @@ import queue
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, get_args
 
 from bench import process
 from bench.discover import Resolved
@@ -23,6 +23,7 @@ from bench.suite import Case
 
 AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0
+MAX_REASON = 2_000
 
 Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | OSError]]
 
@@ -57,18 +58,26 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             _settle_rest([case for case in cases if case.id not in done], states, event)
             done.update(case.id for case in cases)
         elif event["event"] == "preparing":
-            listener.preparing(len(done), total, str(event["what"]))
-        elif event["event"] == "prepared":
+            listener.preparing(len(done), total, str(event.get("what")))
+        elif event["event"] == "prepared" and event.get("case") in [case.id for case in cases]:
             done.add(event["case"])
-            state = states[event["case"]]
-            state.prepared = True
-            state.onnx, state.onnx_sha256 = event["onnx"], event["onnx_sha256"]
-            state.reference = event["reference"]
-            if event["status"] == "disk":
-                raise HetbenchError(event["reason"])
-            if event["status"] != "ok":
-                state.settled = (event["status"], event["reason"])
+            _take(states[event["case"]], event)
             listener.preparing(len(done), total, "")
+
+
+def _take(state: CaseState, event: process.Event) -> None:
+    """What a child, in which foreign code runs, made of one case; raises HetbenchError."""
+    state.prepared = True
+    files = [event.get(key) for key in ("onnx", "onnx_sha256", "reference")]
+    state.onnx, state.onnx_sha256, state.reference = (
+        None if file is None else str(file) for file in files
+    )
+    reason = str(event.get("reason"))[:MAX_REASON]
+    if event.get("status") == "disk":
+        raise HetbenchError(reason)
+    status: Status = next((s for s in get_args(Status) if s == event.get("status")), "failed")
+    if status != "ok":
+        state.settled = (status, reason)
 
 
 def _child(
@@ -111,10 +120,7 @@ def _settle_rest(
     cases: list[Case], states: Mapping[str, CaseState], outcome: process.Outcome
 ) -> None:
     """A child that died leaves its cases with a named end, not without one."""
-    if outcome.timed_out:
-        how = "did not end in time"
-    else:
-        how = f"ended with {outcome.signal_name or f'exit code {outcome.returncode}'}"
+    how = "did not end in time" if outcome.timed_out else f"ended with {outcome.how}"
     last = (outcome.printed.splitlines() or [""])[-1][:300]
     for case in cases:
         status: Status = "timeout" if outcome.timed_out else "crashed"

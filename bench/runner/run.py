@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 
 from bench import discover, registry, results_file, trust
@@ -19,6 +21,8 @@ from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 
 HOLDER = "hetbench run"
+LEAP_NS = 30 * 86_400 * 10**9
+"""A month without a run's end is a wall clock that was set, as on boards without a battery."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ def _carry_out(
     resumed: int,
     listener: Listener,
 ) -> Finished:
-    meters = {target.target: Meter(target) for target in plan.targets}
+    origin_ns = _origin_ns(plan, state.last_ns(states))
+    meters = {target.target: Meter(target, origin_ns) for target in plan.targets}
     left = state.remaining(plan, states)
     listener.note(str(duration.estimate(plan, left, powered(meters))))
     complete = execute.execute(plan, states, meters, journal, listener)
@@ -90,6 +95,20 @@ def _carry_out(
 def powered(meters: Mapping[str, Meter]) -> set[str]:
     """The targets whose power is read."""
     return {target for target, meter in meters.items() if meter.device_power}
+
+
+def _origin_ns(plan: Plan, last_ns: int) -> int:
+    """The reading of this machine's monotonic clock that is 0 on the run's clock.
+
+    The run's clock is monotonic time since the run began, so that no stamp grows with the time
+    that the machine is up. That time starts again when the machine does: a run that is taken up
+    goes on at the wall clock's time since its beginning, or at `last_ns`, its latest stamp, where
+    the wall clock was set back or leapt.
+    """
+    began = datetime.fromisoformat(plan.started_at).astimezone(timezone.utc)
+    elapsed_ns = round((datetime.now(timezone.utc) - began).total_seconds() * 1e9)
+    so_far_ns = elapsed_ns if last_ns <= elapsed_ns < LEAP_NS else last_ns
+    return time.monotonic_ns() - so_far_ns
 
 
 def _check_devices(plan: Plan) -> None:

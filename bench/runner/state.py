@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import ValidationError
 
+from bench.bounds import Text
 from bench.errors import RefusedInput
-from bench.results import BatchPoint, Record, SearchEnd, Status, Text, Trial
+from bench.results import BatchPoint, Record, SearchEnd, Status, Trial
 from bench.runner.plan import Plan, Step
 
 BATCH_GAIN = 1.03
@@ -71,7 +73,7 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
                 state.search = Search.model_validate(entry["search"])
                 state.batch = choose(state.search.points)
                 continue
-            trial = Trial.model_validate(entry["trial"])
+            trial = Trial.model_validate_json(json.dumps(entry["trial"]))
         except (KeyError, TypeError, ValidationError) as error:
             raise RefusedInput(
                 f"line {number} of the journal is not a record of this run"
@@ -80,6 +82,18 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
             raise RefusedInput(f"line {number} of the journal is of a trial that was not planned")
         state.add(trial)
     return states
+
+
+def last_ns(states: Mapping[str, CaseState]) -> int:
+    """A reading of the run's clock that is after every one in the finished trials."""
+    ends = [0]
+    for state in states.values():
+        for trial in state.trials.values():
+            if trial.clock is not None and trial.clock.source != "simulated":
+                # its sensors read on after its last series, but not after its own end
+                rest_ns = round(1e9 * trial.wall_s)
+                ends += [series.end_ns + rest_ns for series in trial.series.values()]
+    return max(ends)
 
 
 def choose(points: Iterable[BatchPoint]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -27,7 +28,7 @@ _NO_MEMORY = re.compile(
 
 
 def job(
-    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, power: bool
+    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter
 ) -> dict[str, Any]:
     """The worker's job as JSON-able data; see bench.worker.Job."""
     return {
@@ -44,7 +45,8 @@ def job(
         "threads": target.threads,
         "cores": list(target.device.cores),
         "seed": seed,
-        "power": power,
+        "power": kind == "trial" and meter.device_power,
+        "origin_ns": meter.origin_ns,
         "items_per_run": items_per_run(case, state),
         "onnx": state.onnx,
         "reference": state.reference,
@@ -67,30 +69,32 @@ def run(
     listener: Listener,
 ) -> Trial:
     """Run one trial in a fresh process and judge how it ended."""
-    ends: list[dict[str, Any]] = []
+    end: dict[str, Any] = {}
     phase = "start"
 
     def on_event(event: dict[str, Any]) -> None:
         nonlocal phase
         if event["event"] == "phase":
-            phase = str(event["name"])
+            phase = str(event.get("name"))
             listener.phase(phase)
         elif event["event"] == "estimate":
-            estimate = Estimate(event["value"], event["low"], event["high"], 1)
-            listener.estimate(case, estimate, int(event["items"]))
+            with suppress(KeyError, TypeError, ValueError):  # shown, and nothing else
+                value, low, high = (float(event[key]) for key in ("value", "low", "high"))
+                listener.estimate(case, Estimate(value, low, high, 1), int(event["items"]))
         elif event["event"] == "end":
-            ends.append(event)
+            end.clear()
+            end.update(event)
 
     started_at = timestamp()
-    task = job("trial", case, target, state, seed, meter.device_power)
+    task = job("trial", case, target, state, seed, meter)
     sampler = meter.watch(seed + position)
     try:
         outcome = process.run(task, on_event, timeout_s(case), target.environment)
     finally:
         recording = sampler.stop()
-    fields = dict(ends[-1]) if ends else _died(outcome, phase, case)
+    fields = end or _died(outcome, phase, case)
     fields.pop("event", None)
-    if fields["status"] not in ("ok", "invalid", "unsupported"):
+    if fields.get("status") not in ("ok", "invalid", "unsupported"):
         fields["stderr_tail"] = outcome.printed or None
     common = {
         "index": index,
@@ -101,7 +105,7 @@ def run(
         "process_id": outcome.pid,
     }
     try:
-        trial = Trial.model_validate_json(json.dumps({**common, **fields}))
+        trial = Trial.model_validate_json(json.dumps({**fields, **common}))
         trial = judge(trial, case, state)
         if recording.sensors:
             trial = with_energy(trial, meter.telemetry(trial, recording), target.device.id)
@@ -131,6 +135,8 @@ def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
     """The trial with its metrics and with what its placement means; raises ValueError."""
     if trial.status not in ("ok", "invalid"):
         return trial
+    if not trial.series:
+        raise ValueError("it holds no samples")
     figures = derive(
         trial.series, case.card.flops, items_per_run(case, state), trial.device_event_ns
     )
@@ -162,6 +168,9 @@ def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
     if outcome.timed_out:
         status = "timeout"
         reason = f"no result within {timeout_s(case):.0f} s, in phase {phase}; the worker was ended"
+    elif outcome.oversized:
+        status = "failed"
+        reason = f"the worker was ended in phase {phase}: it sent {outcome.how}"
     elif _NO_MEMORY.search(outcome.printed):
         status = "out-of-memory"
         reason = f"memory ran out in phase {phase}; the worker died of it"

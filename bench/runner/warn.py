@@ -41,7 +41,7 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
             "raise warmup_s in the suite"
         )
     excess = {
-        name: max(map(_width, good)) / float(case.settings["confidence_width"] or 1)
+        name: max(map(_width, good)) / case.settings.confidence_width
         for name, (case, good) in ran.items()
     }
     wide = [name for name, times in excess.items() if times > WIDE]

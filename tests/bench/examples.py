@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields as fields_of
 from typing import Any
 
 from bench.encoding import pack
+from bench.environment import Environment
 from bench.metrics import derive, summarize
 from bench.results import Case, Results, Samples, Series, Trial
+from bench.suite import Measure
 
 CASE_ID = "resnet8/fp32/b1/single-stream/torch@cpu:0"
 
@@ -50,6 +53,22 @@ def trial(index: int = 0, **fields: Any) -> Trial:
     )
 
 
+def environment(**facts: Any) -> Environment:
+    """A machine of which only the facts given are known."""
+    known = {
+        "kernel": "6.1",
+        "architecture": "x86_64",
+        "hostname": "0123456789abcdef",
+        "python": "CPython 3.11.7",
+        "packages": {"numpy": "2.4.0"},
+        "variables": {},
+        "pythonpath_shadows": (),
+        "unavailable": {"os": "the system gives it in a form that is not understood"},
+        **facts,
+    }
+    return Environment(**{field.name: known.get(field.name) for field in fields_of(Environment)})
+
+
 def results(**fields: Any) -> Results:
     """A results file of one case with three trials."""
     trials = [trial(index) for index in range(3)]
@@ -89,7 +108,8 @@ def results(**fields: Any) -> Results:
         parameters=78_666,
         flops_per_item=25_000_000,
         weight_bytes=314_664,
-        settings={"budget_s": 1.0, "slots": 4},
+        settings=Measure(budget_s=1.0),
+        allow_fallback=0.0,
         status="ok",
         trials=trials,
         summary=summarize([one.metrics for one in trials]),
@@ -110,7 +130,7 @@ def results(**fields: Any) -> Results:
                 "order": [f"{CASE_ID}#{index}" for index in range(3)],
             },
             "suite": {"name": "smoke", "version": 1, "digest": "0123456789ab"},
-            "environment": {"kernel": "6.1", "load": [0.1, 0.2, 0.3], "container": None},
+            "environment": environment(),
             "targets": [target],
             "cases": [case],
             "warnings": [{"text": "the governor is powersave"}],

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from dataclasses import fields
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from bench import environment
 from bench.environment import Environment
+from bench.results_file import parse
+
+from .examples import results
 
 DEVICE = {"name": "Example NPU", "properties": {"driver": "25.5.1"}}
 
@@ -73,9 +75,14 @@ def kunpeng(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _collect(root: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> dict[str, Any]:
+def _collect(root: Path, monkeypatch: pytest.MonkeyPatch, **variables: str) -> Environment:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     return environment.collect(root=root, variables=variables)
+
+
+def stored(env: Environment) -> Environment:
+    """The environment as a results file gives it back."""
+    return parse(results(environment=env).model_dump_json(), Path("x")).environment
 
 
 def test_reads_a_healthy_aarch64_server(kunpeng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -106,17 +113,17 @@ def test_reads_a_healthy_aarch64_server(kunpeng: Path, monkeypatch: pytest.Monke
         "load_average_1m": 0.05,
         "pressure_cpu_percent": 0.5,
     }
-    assert {name: env[name] for name in expected} == expected
+    assert {name: getattr(env, name) for name in expected} == expected
     # The fake kernel's clock stands still, so no share of time can be computed.
-    assert set(env["unavailable"]) == {"busy_share", "steal_share"}
+    assert set(env.unavailable) == {"busy_share", "steal_share"}
     assert environment.warnings(env) == []
 
 
 def test_hardware_threads_are_not_cores(kunpeng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _write(kunpeng, {**_cores(8, 2, 8), "sys/devices/system/cpu/smt/active": "1\n"})
     env = _collect(kunpeng, monkeypatch)
-    assert (env["sockets"], env["physical_cores"], env["logical_cores"]) == (1, 4, 8)
-    assert env["smt"] is True
+    assert (env.sockets, env.physical_cores, env.logical_cores) == (1, 4, 8)
+    assert env.smt is True
 
 
 def test_an_empty_machine_is_all_unknown_with_reasons(
@@ -127,23 +134,26 @@ def test_an_empty_machine_is_all_unknown_with_reasons(
     absent_by_nature = {
         *("container", "cgroup_version", "cpu_quota_cores", "memory_limit_bytes", "git_commit")
     }
-    unread = {name for name, value in env.items() if value is None} - absent_by_nature
+    unread = {name for name, value in asdict(env).items() if value is None} - absent_by_nature
     assert "cpu_model" in unread
-    assert unread <= set(env["unavailable"])
-    assert all(env["unavailable"].values())
+    assert unread <= set(env.unavailable)
+    assert all(env.unavailable.values())
     environment.warnings(env)
     environment.fingerprint(env, DEVICE)
 
 
-@pytest.mark.parametrize("content", ["", "\0\xff garbage", "cpu x y\n", "9" * 5000])
+@pytest.mark.parametrize(
+    "content", ["", "\0\xff garbage", "cpu x y\n", "9" * 5000, "9" * 400, "-7", "1e999", "nan"]
+)
 def test_garbage_in_system_files_is_a_reason_not_a_crash(
     kunpeng: Path, monkeypatch: pytest.MonkeyPatch, content: str
 ) -> None:
     for path in [p for p in kunpeng.rglob("*") if p.is_file()]:
         path.write_text(content)
     env = _collect(kunpeng, monkeypatch)
-    assert env["memory_bytes"] is None and env["unavailable"]["memory_bytes"]
+    assert env.memory_bytes is None and env.unavailable["memory_bytes"]
     environment.warnings(env)
+    assert stored(env) == env
 
 
 @pytest.mark.parametrize(
@@ -176,8 +186,8 @@ def test_steal_is_the_share_of_the_interval(kunpeng: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(time, "sleep", pass_time)
     env = _collect(kunpeng, monkeypatch)
-    assert env["steal_share"] == pytest.approx(0.2)
-    assert env["busy_share"] == pytest.approx(0.3)
+    assert env.steal_share == pytest.approx(0.2)
+    assert env.busy_share == pytest.approx(0.3)
     (warning,) = environment.warnings(env)
     assert "20%" in warning and "hypervisor" in warning
 
@@ -197,8 +207,8 @@ def test_quota_and_limit_are_the_smallest_up_the_tree(
         },
     )
     env = _collect(kunpeng, monkeypatch)
-    assert env["cpu_quota_cores"] == 0.5
-    assert env["memory_limit_bytes"] == 4096
+    assert env.cpu_quota_cores == 0.5
+    assert env.memory_limit_bytes == 4096
 
 
 def test_cgroup_version_1(kunpeng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,9 +225,9 @@ def test_cgroup_version_1(kunpeng: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         },
     )
     env = _collect(kunpeng, monkeypatch)
-    assert (env["cgroup_version"], env["cpu_quota_cores"]) == (1, 2.0)
-    assert env["memory_limit_bytes"] is None
-    assert env["container"] == "docker"
+    assert (env.cgroup_version, env.cpu_quota_cores) == (1, 2.0)
+    assert env.memory_limit_bytes is None
+    assert env.container == "docker"
 
 
 def test_an_unpinned_container_is_warned_about(
@@ -242,15 +252,15 @@ def test_hypervisors(
     kunpeng: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], expected: str
 ) -> None:
     _write(kunpeng, files)
-    assert _collect(kunpeng, monkeypatch)["virtualization"] == expected
+    assert _collect(kunpeng, monkeypatch).virtualization == expected
 
 
 def test_the_hostname_is_hashed_unless_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("platform.node", lambda: "alices-laptop")
     hidden = environment.collect()
-    assert "alices-laptop" not in json.dumps(hidden)
-    assert hidden["hostname"] == environment.collect()["hostname"]
-    assert environment.collect(show_hostname=True)["hostname"] == "alices-laptop"
+    assert "alices-laptop" not in json.dumps(asdict(hidden))
+    assert hidden.hostname == environment.collect().hostname
+    assert environment.collect(show_hostname=True).hostname == "alices-laptop"
 
 
 def test_pythonpath_that_replaces_a_package(
@@ -258,7 +268,7 @@ def test_pythonpath_that_replaces_a_package(
 ) -> None:
     _write(tmp_path, {"other/torch/__init__.py": ""})
     env = _collect(kunpeng, monkeypatch, PYTHONPATH=f"/nowhere:{tmp_path}/other")
-    assert env["pythonpath_shadows"] == ("torch",)
+    assert env.pythonpath_shadows == ("torch",)
     (warning,) = environment.warnings(env)
     assert "torch" in warning
 
@@ -270,29 +280,28 @@ def test_fingerprint_changes_with_what_matters_only(
     base = environment.fingerprint(env, DEVICE)
     # the same 1 GiB machine under another kernel build, busier, with more memory reserved
     harmless = {
-        "kernel": env["kernel"] + "-other",
-        "memory_bytes": env["memory_bytes"] - 4_000_000,
+        "kernel": env.kernel + "-other",
+        "memory_bytes": env.memory_bytes - 4_000_000,
         "load_average_1m": 3.0,
         "hostname": "other",
-        "packages": {**env["packages"], "psutil": "0"},
+        "packages": {**env.packages, "psutil": "0"},
     }
-    assert environment.fingerprint({**env, **harmless}, DEVICE) == base
+    assert environment.fingerprint(replace(env, **harmless), DEVICE) == base
     for change in (
         {"cpu_model": "another"},
         {"usable_cores": 4},
-        {"memory_bytes": 2 * env["memory_bytes"]},
+        {"memory_bytes": 2 * env.memory_bytes},
         {"kernel": "1.0.0"},
-        {"packages": {**env["packages"], "torch": "0"}},
+        {"packages": {**env.packages, "torch": "0"}},
     ):
-        assert environment.fingerprint({**env, **change}, DEVICE) != base, change
+        assert environment.fingerprint(replace(env, **change), DEVICE) != base, change
     assert environment.fingerprint(env, {**DEVICE, "properties": {"driver": "25.6"}}) != base
     assert environment.fingerprint(env, {**DEVICE, "name": "another"}) != base
 
 
 def test_this_machine() -> None:
     env = environment.collect()
-    assert set(env) == {field.name for field in fields(Environment)}
-    assert json.loads(json.dumps(env))["cpu_model"] == env["cpu_model"]
-    assert env["usable_cores"] == len(os.sched_getaffinity(0))
-    assert env["memory_bytes"] > 1 << 28
-    assert "torch" in env["packages"]
+    assert stored(env) == env
+    assert env.usable_cores == len(os.sched_getaffinity(0))
+    assert env.memory_bytes > 1 << 28
+    assert "torch" in env.packages

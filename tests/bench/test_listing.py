@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from bench import listing
+from bench import listing, sensors
 from bench.adapter import Adapter, DeviceList, TorchPlugin
 from bench.command import CommandError
 from bench.device import Device
@@ -60,7 +60,7 @@ def test_a_bus_id_is_written_as_linux_writes_it():
     printed = ["00000000:C1:00.0", "0000:C1:00.0", "00:c1:00.0"]
     for text in printed:
         (row,) = listing.parse(INDEXED, f"GPU 0: K ({text})\n")
-        assert (row.uuid, row.pci) == ("0000:c1:00.0", "0000:c1:00.0")
+        assert (row.uuid, row.pci_bus_id) == ("0000:c1:00.0", "0000:c1:00.0")
     (row,) = listing.parse(INDEXED, "GPU 0: K (0001:C1:00.0)\n")
     assert row.uuid == "0001:c1:00.0"
 
@@ -128,6 +128,22 @@ def test_a_lock_names_the_card_however_a_framework_calls_it():
     (known,) = listing.identify([known], adapter(), rows, {})
     assert set(bare.locks) & set(known.locks) == {"0000:c1:00.0"}
     assert known.locks[0] == "GPU-1"
+
+
+def test_sensors_find_the_card_by_the_bus_id_that_the_list_tells():
+    printed = "0.0 0000:C1:00.0 8\n0.1 0000:C1:00.0 8\n"  # two chips, one bus id
+    chips = listing.identify(devices(2), adapter(CARDS), listing.parse(CARDS, printed), {})
+    rows = listing.parse(INDEXED, "GPU 0: K (0000:C1:00.0)\n")
+    known = [Device("cuda:0", "cuda", 0, "X", uuid="GPU-1")]
+    for device in (*chips, *listing.identify(known, adapter(), rows, {})):
+        assert sensors.bus_id(device) == "0000:c1:00.0", device
+
+
+def test_what_the_framework_says_of_its_own_bus_id_comes_first():
+    rows = listing.parse(INDEXED, "GPU 0: K (0000:C1:00.0)\n")
+    own = [Device("cuda:0", "cuda", 0, "X", properties={"pci_bus_id": "0000:02:00.0"})]
+    (device,) = listing.identify(own, adapter(), rows, {})
+    assert sensors.bus_id(device) == "0000:02:00.0"
 
 
 def test_a_provider_of_the_adapters_on_the_cpu_is_left_alone():

@@ -57,6 +57,8 @@ def test_an_event_of_no_bounds_ends_the_child(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(process, "MAX_EVENT_BYTES", 100_000)
     outcome, events = run("large", size=1_000_000)
     assert not events and outcome.returncode == -signal.SIGKILL
+    assert outcome.oversized and not outcome.timed_out
+    assert outcome.how == f"a message of more than {process.MAX_EVENT_BYTES >> 20} MiB"
 
 
 def test_a_number_that_json_does_not_have_is_never_sent() -> None:

@@ -98,19 +98,31 @@ def edited(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda d: d.update(schema_version=2), "has schema version 2;"),
         (lambda d: d.update(schema_version="1"), "has schema version '1';"),
         (lambda d: d.update(schema_version=["x" * 5000]), "xxx...; this hetbench reads version 1"),
-        (lambda d: d.pop("run"), "run: Field required (problems: 1)"),
+        (lambda d: d.pop("run"), "run: Field required"),
         (lambda d: d.update(extra=1), "extra: Extra inputs are not permitted"),
         (lambda d: d["cases"][0].update(extra=1), "cases.0.extra: Extra inputs"),
         (lambda d: d["run"].update(seed="7"), "run.seed: Input should be a valid integer"),
         (lambda d: d["run"].update(seed=1.0), "run.seed: Input should be a valid integer"),
         (lambda d: d["run"].update(seed=-1), "run.seed: Input should be greater than or equal"),
-        (lambda d: d["run"].update(seed=2**63), "run.seed: Input should be less than"),
+        (lambda d: d["run"].update(seed=2**53), "run.seed: Input should be less than"),
+        (lambda d: d["run"].update(seed=2**53 + 1), "larger than a float can hold exactly"),
         (lambda d: d["run"].update(complete=1), "run.complete: Input should be a valid boolean"),
         (lambda d: d["run"].update(id="x" * 501), "run.id: String should have at most 500"),
         (lambda d: d["run"].update(order=None), "run.order: Input should be a valid array"),
         (lambda d: d.update(cases={}), "cases: Input should be a valid array"),
         (lambda d: d["cases"][0].update(status="fine"), "cases.0.status: Input should be 'ok'"),
-        (lambda d: d["cases"][0]["trials"][0].update(wall_s=None), "cases.0.trials.0.wall_s: "),
+        (lambda d: d["cases"][0]["trials"][0].update(wall_s=""), "cases.0.trials.0.wall_s: "),
+        (lambda d: d["cases"][0]["trials"][0].update(wall_s=-0.1), "cases.0.trials.0.wall_s: "),
+        (lambda d: d["cases"][0].update(precision="fp33"), "cases.0.precision: Input should be"),
+        (lambda d: d["cases"][0].update(scenario="x"), "cases.0.scenario: Input should be"),
+        (lambda d: d["cases"][0]["settings"].update(slots=0), "settings: Value error, slots must"),
+        (lambda d: d["cases"][0]["settings"].update(slots="4"), "settings.slots: Input should be"),
+        (lambda d: d["cases"][0]["settings"].update(pace=1), "settings.pace: Unexpected keyword"),
+        (lambda d: d["environment"].update(load=[1, 2]), "environment.load: Unexpected keyword"),
+        (lambda d: d["environment"].update(kernel=[]), "environment.kernel: Input should be"),
+        (lambda d: d["environment"].update(sockets=-1), "environment.sockets: Input should be"),
+        (lambda d: d["environment"].update(busy_share=1.1), "environment.busy_share: Input should"),
+        (lambda d: d["environment"].pop("smt"), "environment.smt: Field required"),
         (lambda d: d.update({"\x1b[31m" + "k" * 5000: 1}), "results file: ?[31mkkk"),
     ],
 )
@@ -128,7 +140,8 @@ def test_a_results_file_with_something_wrong(
         ("Infinity", "Infinity is not a number a results file may hold"),
         ("-Infinity", "-Infinity is not a number a results file may hold"),
         ("1e999", "a number is larger than a float can be"),
-        ("9" * 5000, "a number has more than 20 digits"),
+        ("9" * 5000, "a number has more than 21 digits"),
+        ("9007199254740993", "a whole number is larger than a float can hold exactly"),
         ('{"a": 1, "a": 2}', "a key stands twice in one object"),
         ('{"a": {"b": 1, "c": 2, "b": 1}}', "a key stands twice in one object"),
         (r'"\ud800"', "unexpected end of hex escape"),
@@ -137,7 +150,6 @@ def test_a_results_file_with_something_wrong(
 def test_json_that_means_different_things_to_different_readers(
     file: Path, put: str, said: str
 ) -> None:
-    # in the environment any value would do
     file.write_text(TEXT.replace('"kernel":"6.1"', f'"kernel":{put}'))
     assert said in refusal(file)
 
@@ -149,36 +161,22 @@ def test_a_huge_file_is_not_read_to_its_end(file: Path, monkeypatch: pytest.Monk
     assert "FILE is larger than 1 MiB, the most that is read" in refusal(file)
 
 
-@pytest.mark.parametrize("value", ["{}", "[]", "0"])
-def test_a_file_of_many_tiny_values_is_not_parsed(file: Path, value: str) -> None:
-    file.write_text(f'{{"kind": [{value}' + f",{value}" * results_file.MAX_VALUES + "]}")
-    assert "FILE holds more than 4000000 values, the most that is read" in refusal(file)
-
-
 @pytest.mark.parametrize("opening", ["[", '{"a":'])
 def test_a_deeply_nested_file(file: Path, opening: str) -> None:
     file.write_text(opening * 1_000_000)
     assert "FILE is nested too deeply to be a results file" in refusal(file)
 
 
-def test_a_nested_environment_is_read_or_refused(file: Path) -> None:
-    for depth in (10, 150, 250, 900, 5_000):
+def test_a_nested_environment_is_refused(file: Path) -> None:
+    for depth in (1, 150, 250, 900, 5_000):
         file.write_text(TEXT.replace('"kernel":"6.1"', '"kernel":' + "[" * depth + "]" * depth))
-        if depth <= 150:
-            assert read(file).environment["container"] is None
-        else:
-            refusal(file)
+        refusal(file)
 
 
 @pytest.mark.parametrize("text", ['"' + '\\"' * 500_000, '"' * 999_999, "\\" * 1_000_000])
 def test_no_text_takes_long(file: Path, text: str) -> None:
     file.write_text(text)
     refusal(file)  # milliseconds; a quadratic reader takes hours and meets pytest's limit
-
-
-def test_countless_problems_are_only_counted(file: Path) -> None:
-    file.write_text(edited(lambda d: d.update(cases=[1] * 20_000)))
-    assert refusal(file) == "FILE is not a valid results file: 20000 problems"
 
 
 @pytest.mark.parametrize("name", ["missing.json", "."])
@@ -260,3 +258,24 @@ def test_a_place_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(HetbenchError, match=r"cannot write .*out\.json: (Not a dir|File exists)"):
         write_text(tmp_path / "file" / "out.json", "new")
+
+
+def canonical(value: Any) -> Any:
+    """A value as canonical JSON (RFC 8785) writes it: whole doubles below 1e21 as whole numbers."""
+    if isinstance(value, dict):
+        return {key: canonical(inner) for key, inner in sorted(value.items())}
+    if isinstance(value, list):
+        return [canonical(inner) for inner in value]
+    if isinstance(value, float) and value.is_integer() and abs(value) < 1e21:
+        return int(value)
+    return value
+
+
+def test_the_canonical_text_of_a_file_says_the_same(file: Path) -> None:
+    document = json.loads(TEXT)
+    for place, value in enumerate((-0.0, 3.3e16, 1e20, 1e-7, 1.0)):
+        document["cases"][0]["trials"][0]["metrics"][f"m{place}"] = {"value": value, "n": 2**53 - 1}
+    file.write_text(json.dumps(document))
+    before = read(file)
+    file.write_text(json.dumps(canonical(document)))
+    assert read(file) == before

@@ -102,9 +102,7 @@ def test_a_column_is_there_when_it_has_something_to_say() -> None:
 
 def test_a_searched_batch_is_told_from_a_fixed_one() -> None:
     common = {"scenario": "offline", "batch": 64, "summary": {RATE: summary(9)}}
-    search = Case.model_validate(
-        {**case("torch@cpu:0", **common).model_dump(), "found": {"batch": 64}}
-    )
+    search = case("torch@cpu:0", **common, found={"batch": 64})
     fixed = case("torch@cpu:0", **common)
     assert "b64*" in row(results([search]), "torch@cpu:0")
     assert "* the batch that a search found" in shown(results([search]))

@@ -12,6 +12,8 @@ from bench.discover import Resolved
 from bench.runner import plan
 from bench.runner.plan import Plan
 
+from ..examples import environment
+
 
 def target(text: str = "torch@cpu:0") -> Resolved:
     return Resolved(
@@ -39,4 +41,4 @@ def make(
     chosen = suite.override(suite.load("smoke"), scenarios=scenarios, trials=trials)
     targets = [target(), other()]
     cases = suite.cases(chosen, [one.target for one in targets])
-    return plan.make(chosen, targets, cases, seed, {"kernel": "6.1"}, **fields)
+    return plan.make(chosen, targets, cases, seed, environment(), **fields)

@@ -25,6 +25,8 @@ class Silent:
     """Stands for a listener that shows nothing, and for the meter of a target without power."""
 
     reason = "no power here"
+    device_power = False
+    origin_ns = 0
 
     def searching(self, case: Case, batch: int) -> None: ...
 
@@ -63,7 +65,7 @@ def play(plan: Plan, searched: Case, journal: Journal, monkeypatch: pytest.Monke
         one = state.fresh(plan)[searched.id]
         silent: Any = Silent()
         try:
-            execute.search(plan, searched, one, journal, silent)
+            execute.search(plan, searched, one, silent, journal, silent)
         except KeyboardInterrupt:
             assert stopped
         return one
@@ -93,7 +95,7 @@ def test_an_end_of_its_own_needs_no_reason(play: Play) -> None:
     ("events", "how", "reason"),
     [
         ([TRYING_4], {"returncode": -11}, "the process ended with SIGSEGV"),
-        ([TRYING_4], {"returncode": 3}, "the process ended with 3"),
+        ([TRYING_4], {"returncode": 3}, "the process ended with exit code 3"),
         ([TRYING_4], {"returncode": -9, "timed_out": True}, "it took too long"),
         ([TRYING_4, {"event": "end", "status": "failed", "reason": "it broke"}], {}, "it broke"),
     ],

@@ -11,6 +11,7 @@ from bench.metrics import derive, summarize
 from bench.report.strict import is_unsteady
 from bench.results import BatchPoint, Case, Trial
 from bench.runner.warn import run_warnings
+from bench.suite import Measure
 
 from ..examples import results, series, trial
 from .plans import make
@@ -23,7 +24,7 @@ def case(*trials: Trial, **fields: Any) -> Case:
     changes = {
         "trials": list(trials),
         "summary": summarize(good),
-        "settings": {"confidence_width": 0.02},
+        "settings": Measure(),
         **fields,
     }
     return results().cases[0].model_copy(update=changes)
@@ -107,12 +108,12 @@ def test_a_search_that_did_not_end_by_itself_is_said(end: str, words: str | None
     )
     found = run_warnings(make(), [searched])
     assert any(words is not None and text.startswith(words) for text, _ in found) == bool(words)
-    assert is_unsteady(results(cases=[searched.model_dump()])) == (end == "cut-short")
+    assert is_unsteady(results().model_copy(update={"cases": [searched]})) == (end == "cut-short")
 
 
 def test_what_strict_refuses() -> None:
     def of(one: Case) -> bool:
-        return is_unsteady(results(cases=[one.model_dump()]))
+        return is_unsteady(results().model_copy(update={"cases": [one]}))
 
     assert not of(case(with_series()))
     assert of(case(with_series(stopped_by="limit")))
