@@ -6,13 +6,12 @@ What a device achieves is shown as a share of them; above 100 % the measurement 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 
-from bench import regex, toml
+from bench import patterns, toml
 from bench.device import Device
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, Precision
@@ -33,7 +32,7 @@ class Datasheet:
     board_power_w: float | None = None
 
     def __post_init__(self) -> None:
-        regex.check(self.match)
+        patterns.check(self.match)
         for precision in self.peak_flops:
             if precision not in PRECISIONS:
                 raise ValueError(f"{precision!r} is no precision; known: {', '.join(PRECISIONS)}")
@@ -66,7 +65,7 @@ def shipped() -> tuple[Datasheet, ...]:
 
 def find(device: Device) -> Datasheet | None:
     """The device's datasheet; None when there is none. Raises RefusedInput when two claim it."""
-    found = [one for one in shipped() if re.fullmatch(one.match, device.name)]
+    found = [one for one in shipped() if patterns.fullmatch(one.match, device.name)]
     if len(found) > 1:
         names = " and ".join(one.name for one in found)
         raise RefusedInput(f"the datasheets of {names} both match the device {device.name!r}")

@@ -19,6 +19,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bench.plain import plain
+
 MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192
 _BOOT = (
@@ -162,5 +164,4 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 def _tail(descriptor: int) -> str:
     size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
-    text = data.decode("utf-8", "replace")
-    return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()
+    return plain(data.decode("utf-8", "replace"), keep="\n\t").strip()[-TAIL_BYTES:]

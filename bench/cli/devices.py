@@ -64,7 +64,7 @@ def devices(
             for one, device in rows
         ),
     )
-    typer.echo()
+    common.say("")
     common.print_table(
         [tr("not available"), tr("backend"), tr("reason")],
         (

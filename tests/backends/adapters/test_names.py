@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 
-from bench import registry
+from bench import patterns, registry
 
 NAMES = {
     # What torch.cuda.get_device_name gives, or where that is not published the vendor's tool.
@@ -84,7 +82,7 @@ def claimants(name: str) -> list[str]:
     """Adapters that claim a `cuda` device of this name: those that name it, else the fallback."""
     cuda = {a.name: a.torch for a in registry.adapters().values() if a.torch is not None}
     cuda = {name: torch for name, torch in cuda.items() if torch.device == "cuda"}
-    named = [a for a, torch in cuda.items() if torch.names and re.search(torch.names, name)]
+    named = [a for a, torch in cuda.items() if torch.names and patterns.search(torch.names, name)]
     return named or [a for a, torch in cuda.items() if not torch.names]
 
 
