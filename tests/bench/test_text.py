@@ -38,7 +38,7 @@ NOT_SHOWN = {
     "can't allocate memory",
     "copied when staged",
     "coretemp k10temp zenpower fam15h_power cpu_thermal",
-    'exec 3<&0 </dev/null\n{{ read -r _ <&3; kill -9 0; }} >/dev/null 2>&1 &\nexec "$@" 3<&-',
+    'exec 3<&0 </dev/null; {{ read -r _ <&3; kill -9 0; }} >/dev/null 2>&1 & exec "$@" 3<&-',
     "failed to allocate memory",
     "milliwatts, divided by 1000",
     "out of memory",
