@@ -22,6 +22,7 @@ from pathlib import Path
 from bench.patterns import MAX_TEXT
 
 _START = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & exec "$@" 3<&-'
+"""The watcher keeps the pipe, and the program gets neither it nor any input."""
 _NOT_STARTED = (126, 127)
 """What a shell ends with when it could not start a program."""
 ERROR_BYTES = 2000
