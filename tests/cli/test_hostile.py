@@ -17,7 +17,7 @@ from onnx import TensorProto, helper
 
 from bench import results_file
 from bench.errors import RefusedInput
-from tests.conftest import Cli
+from tests.conftest import ROOT, Cli
 
 EVIL = (
     "\x1b]0;me\x07\x1b[2J\x9b1A\u202ea\u2066\u200b\u2028\U000e0041\r\nok\t"
@@ -261,3 +261,16 @@ def test_onnx_files_and_what_their_checker_says(run: Callable[..., str], tmp_pat
     for name in ("operator", "domain", "names"):
         shown = run("run", "--onnx", str(tmp_path / f"{name}.onnx"), "-t", SIM, "--dry-run")
         assert r"\x1b" in shown
+
+
+def test_there_is_one_way_out() -> None:
+    """Everything is printed by the console, or by the few lines of `common` beside it."""
+    ways = re.compile(
+        r"rich\.console import .*\bConsole\b|\bstd(out|err)\.write\b|\bprint\(|\becho\("
+    )
+    found = {
+        path.name
+        for path in (ROOT / "bench").rglob("*.py")
+        if ways.search(path.read_text("utf-8")) and path.name not in {"progress.py"}
+    }
+    assert found == {"common.py", "__init__.py"}
