@@ -36,7 +36,7 @@ from ._simulated_session import (
 from ._simulated_settings import DISHONESTIES, FAULTS, STOPS, read
 
 DEVICES = 8
-_held: dict[str, IO[str]] = {}
+_held: dict[str, IO[bytes]] = {}
 """Device -> the lock file of a process that keeps it to itself."""
 _turns: dict[str, int] = {}
 """Device -> the turn that this process has."""
@@ -147,7 +147,7 @@ class SimulatedBackend(Backend):
 def _hold(device: Device) -> None:
     """Take the device for this process; raises BlockingIOError when another has it."""
     if device.id not in _held:
-        file = (cache.folder() / f"{device.id.replace(':', '-')}.held").open("w")
+        file = cache.open_lock(cache.folder() / f"{device.id.replace(':', '-')}.held")
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -18,13 +18,14 @@ import psutil
 import torch
 from torch import nn
 
-from bench import registry
+from bench import patterns, registry
 from bench.adapter import Adapter, TorchPlugin
 from bench.backend import Availability, Backend, Session, Workload
 from bench.cpu import cpu_device
 from bench.device import Device
 from bench.errors import UsageError
 from bench.model import Arrays
+from bench.plain import first_line
 
 from ._torch_accelerator import DeviceSession, GraphSession, device_function
 from ._torch_session import TorchSession
@@ -87,7 +88,7 @@ class TorchBackend(Backend):
             # them: ImportError, OSError from dlopen, RuntimeError from the driver's start.
             except Exception as error:  # noqa: BLE001
                 return _missing(
-                    f"{plugin.module} cannot be imported: {_first_line(error)}; {self._remedy()}"
+                    f"{plugin.module} cannot be imported: {_said(error)}; {self._remedy()}"
                 )
             versions[plugin.module] = str(getattr(module, "__version__", "unknown"))
         if plugin.device == "cpu":
@@ -99,7 +100,7 @@ class TorchBackend(Backend):
             found = self.devices()
         # Counting devices starts the vendor's driver; the same holds as for the import.
         except Exception as error:  # noqa: BLE001
-            return _missing(f"torch cannot list {plugin.device} devices: {_first_line(error)}")
+            return _missing(f"torch cannot list {plugin.device} devices: {_said(error)}")
         if not names:
             if plugin.device == "cuda" and not (torch.version.cuda or torch.version.hip):
                 return _missing(
@@ -121,7 +122,7 @@ class TorchBackend(Backend):
         return [
             self._describe(index, name)
             for index, name in enumerate(self._names())
-            if re.search(self._plugin.names, name)  # several vendors answer to `cuda`
+            if patterns.search(self._plugin.names, name)  # several vendors answer to `cuda`
         ]
 
     def supports(self, workload: Workload, device: Device) -> str | None:
@@ -257,7 +258,7 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             if self.is_out_of_memory(error):
                 return None  # says nothing about the precision; load will say the same again
-            return f"torch cannot compute in {precision} on {id}: {_first_line(error)}"
+            return f"torch cannot compute in {precision} on {id}: {_said(error)}"
         return None
 
 
@@ -268,9 +269,8 @@ def _missing(reason: str) -> Availability:
     return Availability(False, reason, {"torch": str(torch.__version__)})
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300].rstrip(". ")
+def _said(error: BaseException) -> str:
+    return first_line(error, 300).rstrip(". ")
 
 
 def _cuda_versions() -> dict[str, str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from bench import regex
+from bench import patterns
 from bench.device import Device
 from bench.model import PRECISIONS
 from bench.sensor import Quantity, Scope
@@ -47,7 +47,7 @@ class TorchPlugin:
         _matches(_WORD, self.device, "a torch device type such as npu")
         if self.module:
             _matches(_MODULE, self.module, "a dotted module name")
-        regex.check(self.names)
+        patterns.check(self.names)
         _shown(self.remedy)
 
 
@@ -123,13 +123,13 @@ class SensorSpec:
             )
         for text in self.command:
             _placeholders(text, PLACEHOLDERS)
-        regex.check(self.require)
+        patterns.check(self.require)
         for pattern in (self.select, *self.patterns.values()):
             _placeholders(pattern, PLACEHOLDERS)
-            regex.check(_PLACEHOLDER.sub("0", pattern))
+            patterns.check(_PLACEHOLDER.sub("0", pattern))
         for quantity, pattern in self.patterns.items():
             _known(quantity, get_args(Quantity), "quantity")
-            if re.compile(_PLACEHOLDER.sub("0", pattern)).groups < 1:
+            if patterns.groups(_PLACEHOLDER.sub("0", pattern)) < 1:
                 raise ValueError(f"the pattern of {quantity} has no group for the number")
         for quantity, factor in self.scale.items():
             _known(quantity, tuple(self.patterns), "quantity of patterns")
@@ -155,9 +155,9 @@ class DeviceList:
     def __post_init__(self) -> None:
         if not self.command:
             raise ValueError("the command is empty")
-        regex.check(self.require)
-        regex.check(self.pattern)
-        groups = re.compile(self.pattern).groupindex
+        patterns.check(self.require)
+        patterns.check(self.pattern)
+        groups = patterns.names(self.pattern)
         for group in groups:
             _known(group, GROUPS, "group")
         if not groups.keys() & {"index", "card"}:
@@ -214,7 +214,7 @@ def fill_pattern(pattern: str, device: Device) -> str:
 
     Raises ValueError as `fill` does.
     """
-    return _fill(pattern, device, re.escape)
+    return _fill(pattern, device, patterns.escape)
 
 
 def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:

@@ -1,4 +1,10 @@
-"""Running a vendor's program: no shell, a time limit, bounded output, nothing left behind."""
+"""Running a vendor's program: a time limit, bounded output, nothing left behind.
+
+No word of it is read by a shell. A shell only starts it, beside a watcher: one that reads from a
+pipe whose other end this process alone holds, and that ends the program's group when this process
+is gone, killed or not. (Asking the kernel for a signal at the parent's death takes code between
+fork and exec, which a process with threads must not run.)
+"""
 
 from __future__ import annotations
 
@@ -13,8 +19,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.regex import MAX_TEXT
+from bench.patterns import MAX_TEXT
 
+_START = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & exec "$@" 3<&-'
+"""The watcher keeps the pipe, and the program gets neither it nor any input."""
+_NOT_STARTED = (126, 127)
+"""What a shell ends with when it could not start a program."""
 ERROR_BYTES = 2000
 """How much of the error stream is kept."""
 
@@ -60,8 +70,8 @@ def run(argv: Sequence[str], timeout_s: float = 10.0, max_bytes: int = MAX_TEXT)
     program = find(argv[0])
     try:
         process = subprocess.Popen(
-            [program, *argv[1:]],
-            stdin=subprocess.DEVNULL,
+            ["/bin/sh", "-c", _START, "sh", program, *argv[1:]],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             env={**os.environ, "LC_ALL": "C"},
@@ -79,8 +89,11 @@ def run(argv: Sequence[str], timeout_s: float = 10.0, max_bytes: int = MAX_TEXT)
     finally:
         _end(process)
     if process.returncode and not truncated:
-        tail = (errors or printed).decode("utf-8", "replace").strip().splitlines()
-        said = f": {tail[-1][:200]}" if tail else ""
+        tail = (errors or printed).decode("utf-8", "replace").strip().splitlines() or [""]
+        _, of_shell, why = tail[-1].partition(f"{program}: ")
+        if process.returncode in _NOT_STARTED and of_shell:
+            raise CommandError(f"{argv[0]} could not be started: {why[:200]}")
+        said = f": {tail[-1][:200]}" if tail[-1] else ""
         raise CommandError(f"{argv[0]} ended with status {process.returncode}{said}")
     return Output(printed.decode("utf-8", "replace"), truncated)
 
@@ -116,6 +129,6 @@ def _end(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError, PermissionError):  # the whole group has ended
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    for stream in (process.stdout, process.stderr):
+    for stream in (process.stdin, process.stdout, process.stderr):
         if stream is not None:
             stream.close()

@@ -6,14 +6,13 @@ What a device achieves is shown as a share of them; above 100 % the measurement 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from bench import regex, toml
+from bench import patterns, toml
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, Precision
 from bench.plugins import HOME
@@ -41,7 +40,7 @@ class Datasheet:
     board_power_w: float | None = None
 
     def __post_init__(self) -> None:
-        regex.check(self.match)
+        patterns.check(self.match)
         for precision in self.peak_flops:
             if precision not in PRECISIONS:
                 raise ValueError(f"{precision!r} is no precision; known: {', '.join(PRECISIONS)}")
@@ -74,7 +73,7 @@ def shipped() -> tuple[Datasheet, ...]:
 
 def find(device: Named) -> Datasheet | None:
     """The device's datasheet; None when there is none. Raises RefusedInput when two claim it."""
-    found = [one for one in shipped() if re.fullmatch(one.match, device.name)]
+    found = [one for one in shipped() if patterns.fullmatch(one.match, device.name)]
     if len(found) > 1:
         names = " and ".join(one.name for one in found)
         raise RefusedInput(f"the datasheets of {names} both match the device {device.name!r}")

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import listing, partition, process, registry, toml
+from bench import listing, partition, patterns, process, registry, toml
 from bench.adapter import Adapter, OnnxProvider
 from bench.bounds import fits
 from bench.cpu import thread_count, usable_cores
@@ -295,7 +295,7 @@ def _answer(candidate: Candidate, event: process.Event) -> Found:
         if not fits(asdict(device)):
             reason = "the probe's answer is not usable: a device's name or number is out of bounds"
             return Found(candidate, reason, {}, (), False)
-    if len(found.devices) > listing.MAX_DEVICES or not fits(found.versions):
+    if len(found.devices) > patterns.MAX_MATCHES or not fits(found.versions):
         reason = "the probe's answer is not usable: it is too long"
         return Found(candidate, reason, {}, (), False)
     return found

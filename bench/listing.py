@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench import command
+from bench import command, patterns
 from bench.adapter import Adapter, DeviceList
 from bench.device import Device
+from bench.plain import plain
 
-MAX_DEVICES = 1024
 TIMEOUT_S = 10.0
 
 _IDENTITY = re.compile(r"[\w.:+-]{1,64}")
@@ -74,20 +74,26 @@ def join(
 
 def run_list(spec: DeviceList, timeout_s: float = TIMEOUT_S) -> tuple[ListedDevice, ...]:
     """Run the vendor's tool and read its list; raises command.CommandError with the reason."""
-    return parse(spec, command.run(spec.command, timeout_s).text)
+    output = command.run(spec.command, timeout_s)
+    if output.truncated:
+        raise command.CommandError(
+            f"{spec.command[0]} printed more than {patterns.MAX_TEXT} bytes; a list that is cut "
+            "off would leave devices out"
+        )
+    return parse(spec, output.text)
 
 
 def parse(spec: DeviceList, text: str) -> tuple[ListedDevice, ...]:
     """Read a tool's output; raises command.CommandError when it is not the tool expected."""
-    if spec.require and not re.search(spec.require, text):
+    if spec.require and not patterns.search(spec.require, text):
         raise command.CommandError(
             f"{spec.command[0]} is another vendor's program: {spec.require!r} is not in its output"
         )
-    found = [_listed(match.groupdict()) for match in re.finditer(spec.pattern, text)]
-    if "index" not in re.compile(spec.pattern).groupindex:
+    found = [_listed(match.groupdict()) for match in patterns.matches(spec.pattern, text)]
+    if "index" not in patterns.names(spec.pattern):
         found.sort(key=lambda row: (_number(row.card), _number(row.chip)))
         found = [replace(row, index=str(rank)) for rank, row in enumerate(found)]
-    return tuple(_boards(found[:MAX_DEVICES]))
+    return tuple(_boards(found))
 
 
 def visible(
@@ -170,7 +176,7 @@ def _listed(groups: Mapping[str, str | None]) -> ListedDevice:
         identities["uuid"] = None
     bus_id = _BUS_ID.fullmatch(identities["uuid"] or "")
     pci = f"{bus_id[1].zfill(4)[-4:]}:{bus_id[2]}".lower() if bus_id else None
-    name = "".join(filter(str.isprintable, texts.get("name", "")))[:100]
+    name = plain(texts.get("name", ""))[:100]
     memory = texts.get("memory_mib", "")
     return ListedDevice(
         index=identities["index"] or "",

@@ -28,6 +28,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.errors import DeviceBusy, HetbenchError
+from bench.plain import short
 
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _RECORD_LIMIT = 4096
@@ -221,12 +222,7 @@ def _read(descriptor: int) -> Holder | None:
     """Who is written in a lock file; None if it is empty or holds something else."""
     try:
         record = json.loads(os.pread(descriptor, _RECORD_LIMIT, 0))
-        texts = [_printable(record[name]) for name in ("command", "user", "started")]
+        texts = [short(str(record[name]), 500) for name in ("command", "user", "started")]
         return Holder(int(record["pid"]), *texts)
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
-
-
-def _printable(value: object) -> str:
-    """Text from a file that any user may write, safe to show on a terminal."""
-    return "".join(c if c.isprintable() else "?" for c in str(value)[:500])

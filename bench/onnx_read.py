@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, TensorProto, helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
-from bench import cache
+from bench import cache, plain
 from bench.errors import RefusedInput
 from bench.model import Precision
 
@@ -57,8 +57,7 @@ def read(path: Path) -> tuple[onnx.ModelProto, str]:
 
 def first_line(error: BaseException) -> str:
     """The first line of an error's text, without ONNX Runtime's own prefix."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0].removeprefix("[ONNXRuntimeError] : ")[:300]
+    return plain.first_line(error).removeprefix("[ONNXRuntimeError] : ")
 
 
 def _content(path: Path) -> bytes:

@@ -69,6 +69,9 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
             traceback.print_exc()
             reason = f"preparing the model failed: {type(error).__name__}: {error}"
             answer |= {"status": "failed", "reason": reason[:2000]}
+        for name in cache.damaged:
+            emit("note", text=cache.remark(name))
+        cache.damaged.clear()
         emit("prepared", case=case.id, **answer)
 
 
@@ -88,7 +91,7 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if backend.format == "onnx":
         path = onnx_file(case.card, case.precision, job.source)
-        answer |= {"onnx": str(path), "onnx_sha256": cache.file_digest(path)}
+        answer |= {"onnx": str(path), "onnx_sha256": cache.digest(path)}
     elif job.source:
         raise Unsupported(
             f"{job.backend} runs the zoo's own models; give an onnxruntime target for an ONNX file"

@@ -17,16 +17,23 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
+
+from bench.plain import plain
 
 MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192
 _BOOT = (
-    "import os,sys;sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
+    "import os,sys;init,*sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
+    "from importlib.util import module_from_spec as m,spec_from_file_location as f;"
+    "s=f('bench',init);b=sys.modules['bench']=m(s);s.loader.exec_module(b);"
     "from bench.child import main;main()"
 )
 """What the parent can import is what its children import, whatever the working folder holds: os
-and sys are there before Python looks into any folder."""
+and sys are there before Python looks into any folder. `bench` is the parent's own, also where
+another one comes first on the path (see `_hetbench.py`)."""
+_INIT = str(Path(__file__).absolute().with_name("__init__.py"))
 _LOOK_S = 1.0
 """How often a quiet child is looked after: one that died may leave its pipe to a child of its own,
 which then never ends."""
@@ -98,7 +105,7 @@ def run(
                 env={
                     **os.environ,
                     **(env or {}),
-                    "HETBENCH_CHILD_PATH": os.pathsep.join(sys.path),
+                    "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
                     "HETBENCH_PARENT": str(os.getpid()),
                 },
             )
@@ -174,5 +181,4 @@ def end_group(child: subprocess.Popen[bytes]) -> None:
 def _tail(descriptor: int) -> str:
     size = os.fstat(descriptor).st_size
     data = os.pread(descriptor, TAIL_BYTES, max(0, size - TAIL_BYTES))
-    text = data.decode("utf-8", "replace")
-    return "".join(c for c in text if c in "\n\t" or c.isprintable()).strip()
+    return plain(data.decode("utf-8", "replace"), keep="\n\t").strip()[-TAIL_BYTES:]

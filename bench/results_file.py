@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from bench.errors import HetbenchError, RefusedInput
+from bench.plain import short
 from bench.results import SCHEMA_VERSION, Results
 
 MAX_BYTES = 1 << 30
@@ -47,7 +48,7 @@ def parse(text: str, path: Path) -> Results:
     version = document.get("schema_version")
     if version != SCHEMA_VERSION:
         raise RefusedInput(
-            f"{path} has schema version {_short(repr(version))}; this hetbench reads version "
+            f"{path} has schema version {short(repr(version))}; this hetbench reads version "
             f"{SCHEMA_VERSION}"
         )
     try:
@@ -58,7 +59,7 @@ def parse(text: str, path: Path) -> Results:
         if count > MAX_LISTED:
             raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
-        where = _short(".".join(str(part) for part in first["loc"]) or "(top level)")
+        where = short(".".join(str(part) for part in first["loc"]) or "(top level)")
         raise RefusedInput(f"{path} is not a valid results file: {where}: {first['msg']}") from None
 
 
@@ -188,9 +189,3 @@ def _integer(text: str) -> int:
     if float(value) != value:
         raise ValueError("a whole number is larger than a float can hold exactly")
     return value
-
-
-def _short(text: str) -> str:
-    """Text of a foreign file as it may stand in a message: printable and not long."""
-    plain = "".join(c if c.isprintable() else "?" for c in text[:200])
-    return plain if len(text) <= 200 else f"{plain}..."

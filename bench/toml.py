@@ -37,10 +37,26 @@ def read(path: Path) -> dict[str, Any]:
     if len(data) > MAX_BYTES:
         raise RefusedInput(f"{path} is larger than {MAX_BYTES} bytes; it is not a settings file")
     try:
-        table: dict[str, Any] = tomllib.loads(data.decode("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        table: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))  # some editors begin so
+    except (ValueError, RecursionError) as error:  # of syntax, encoding, or a number's length
         raise RefusedInput(f"{path} is not valid TOML: {error}") from error
+    if _has_huge_integer(table):
+        raise RefusedInput(f"{path} is not valid TOML: an integer does not fit into 64 bits")
     return table
+
+
+def _has_huge_integer(table: dict[str, Any]) -> bool:
+    """Whether there is an integer that TOML does not promise and that no float may hold."""
+    left: list[Any] = [table]
+    while left:
+        value = left.pop()
+        if isinstance(value, dict):
+            left.extend(value.values())
+        elif isinstance(value, list):
+            left.extend(value)
+        elif type(value) is int and not -(2**63) <= value < 2**63:
+            return True
+    return False
 
 
 def load(cls: type[T], path: Path) -> T:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from bench.adapter import Adapter
 from bench.errors import UsageError
+from bench.plain import plain
 
 
 def describe(adapter: Adapter) -> list[str]:
@@ -20,28 +21,28 @@ def describe(adapter: Adapter) -> list[str]:
     """
     lines = []
     if adapter.torch is not None and adapter.torch.module:
-        lines.append(f"imports the Python module {_shown(adapter.torch.module)}")
+        lines.append(f"imports the Python module {plain(adapter.torch.module)}")
     for provider in adapter.onnxruntime:
         if provider.module:
-            lines.append(f"imports the Python module {_shown(provider.module)}")
+            lines.append(f"imports the Python module {plain(provider.module)}")
             lines.append(
                 "loads into ONNX Runtime the library whose path "
-                f"{_shown(provider.module)}.{_shown(provider.library)} gives"
+                f"{plain(provider.module)}.{plain(provider.library)} gives"
             )
         lines.extend(
-            f"gives {_shown(provider.provider)} the option {_shown(name)} = {_shown(value)}"
+            f"gives {plain(provider.provider)} the option {plain(name)} = {plain(value)}"
             for name, value in provider.options.items()
         )
     if adapter.backend:
-        lines.append(f"imports the installed backend {_shown(adapter.backend)}")
+        lines.append(f"imports the installed backend {plain(adapter.backend)}")
     if adapter.lists is not None:
         lines.append(f"runs, to list devices: {_command(adapter.lists.command)}")
     for sensor in adapter.sensors:
         if sensor.command:
             lines.append(f"runs, once per reading: {_command(sensor.command)}")
         else:
-            options = "".join(f" {_shown(k)}={_shown(v)}" for k, v in sensor.options.items())
-            lines.append(f"uses the sensor {_shown(sensor.kind)}{options}")
+            options = "".join(f" {plain(k)}={plain(v)}" for k, v in sensor.options.items())
+            lines.append(f"uses the sensor {plain(sensor.kind)}{options}")
     return lines or ["imports and runs nothing of its own"]
 
 
@@ -60,8 +61,4 @@ def require_trust(adapter: Adapter, path: Path, trusted: bool) -> None:
 
 
 def _command(words: tuple[str, ...]) -> str:
-    return " ".join(shlex.quote(word) if word.isprintable() else repr(word) for word in words)
-
-
-def _shown(text: str) -> str:
-    return text if text.isprintable() else repr(text)
+    return " ".join(shlex.quote(plain(word)) for word in words)

@@ -18,6 +18,7 @@ from bench.child import Emit
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
 from bench.model import Arrays, ModelCard, Precision
+from bench.plain import first_line
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.stats import Estimate
@@ -79,15 +80,15 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
         else:
             emit("end", **trial(job, backend, import_ns, emit))
     except (OutOfMemory, MemoryError) as error:
-        emit("end", status="out-of-memory", reason=f"memory ran out: {_first_line(error)}")
+        emit("end", status="out-of-memory", reason=f"memory ran out: {first_line(error)}")
     except Unsupported as error:
         emit("end", status="unsupported", reason=str(error))
     except Exception as error:  # noqa: BLE001 - a backend is foreign code and may raise anything
         traceback.print_exc()
         if backend is not None and backend.is_out_of_memory(error):
-            emit("end", status="out-of-memory", reason=f"memory ran out: {_first_line(error)}")
+            emit("end", status="out-of-memory", reason=f"memory ran out: {first_line(error)}")
         else:
-            reason = f"{type(error).__name__}: {_first_line(error)}"
+            reason = f"{type(error).__name__}: {first_line(error)}"
             emit("end", status="failed", reason=reason)
 
 
@@ -346,8 +347,3 @@ def _host_peak_bytes() -> int:
         return int(status.split("VmHWM:")[1].split()[0]) * 1024
     except (OSError, IndexError, ValueError):  # no Linux
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0][:500]

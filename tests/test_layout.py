@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground: the machine, files and text": (
         *("bench", "bounds", "cache", "command", "encoding", "environment", "errors", "lock"),
-        *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
+        *("patterns", "plain", "plugins", "process", "procfs", "software", "text", "toml"),
     ),
     "numbers": ("stats", "units", "unsteady"),
     "contracts": (

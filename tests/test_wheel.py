@@ -1,4 +1,4 @@
-"""The wheel: one top-level package, and nobody's folders get in its way or in ours."""
+"""The wheel: one package and where it starts, and nobody's folders get in its way or in ours."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SOURCES = ("bench", "backends", "models", "configs")
-FILES = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
+FILES = ("_hetbench.py", "pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 POISON = "raise ImportError('this is not the package you are looking for')\n"
 
 
@@ -90,7 +90,7 @@ def _hetbench(hetbench: Path, elsewhere: Path, *arguments: str) -> str:
 def test_one_top_level_package(wheel: Path) -> None:
     names = zipfile.ZipFile(wheel).namelist()
     tops = {name.split("/")[0] for name in names}
-    assert {top for top in tops if not top.endswith(".dist-info")} == {"bench"}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"bench", "_hetbench.py"}
     assert not [name for name in names if "__pycache__" in name]
 
 
@@ -108,6 +108,13 @@ def test_the_installed_code_is_what_runs(hetbench: Path, elsewhere: Path) -> Non
     module, home = _run(str(python), "-c", code, cwd=elsewhere).split()
     assert Path(module).is_relative_to(hetbench.parents[1])
     assert Path(home).is_relative_to(hetbench.parents[1])
+
+
+def test_a_users_own_bench_does_not_come_first(hetbench: Path, tmp_path: Path) -> None:
+    (tmp_path / "bench").mkdir()
+    (tmp_path / "bench" / "__init__.py").write_text(POISON)
+    words = ("run", "smoke", "-t", "simulated@sim:0", "-m", "resnet8", "--json")
+    assert json.loads(_hetbench(hetbench, tmp_path, *words))["schema_version"]
 
 
 def test_models(hetbench: Path, elsewhere: Path) -> None:

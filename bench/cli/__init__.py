@@ -7,7 +7,7 @@ import sys
 import typer
 
 from bench import __version__
-from bench.cli import adapter, devices, models, run, selftest, show, suites
+from bench.cli import adapter, common, devices, models, run, selftest, show, suites
 from bench.errors import HetbenchError
 from bench.text import language, tr
 
@@ -44,6 +44,7 @@ def _options(
 
 def main() -> None:
     """Entry point of the command `hetbench`."""
+    common.ready_streams()
     if language() == "zh":
         from bench.cli import chinese
 
@@ -51,7 +52,7 @@ def main() -> None:
     try:
         app()
     except HetbenchError as error:
-        print(f"hetbench: {tr(str(error))}", file=sys.stderr)  # noqa: T201 - the command line's own voice
+        common.complain(str(error))
         sys.exit(error.exit_code)
     except BrokenPipeError:  # the reader, such as head, has seen enough
         sys.stderr.close()

@@ -126,7 +126,7 @@ def new(
     from bench import scaffold
 
     for path in scaffold.new_adapter(name, folder, python):
-        typer.echo(path)
+        common.say(str(path))
 
 
 @adapter.command(
@@ -150,6 +150,8 @@ def check(
     """Resolve the target, hold its device, check, print."""
     from dataclasses import asdict
 
+    from rich.text import Text
+
     from bench import lock, results_file
     from bench.conformance.check import check as conform
     from bench.report import conformance
@@ -157,13 +159,17 @@ def check(
 
     resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
     console = common.console(stderr=True)
+
+    def tell(text: str) -> None:
+        status.update(Text(tr(text)))  # a str would be read as markup
+
     keys = resolved.device.locks or (resolved.device.id,)
     with (
         stoppable(),
-        console.status(tr("starting")) as status,
-        lock.DeviceLocks(keys, "hetbench adapter check", wait, status.update),
+        console.status(Text(tr("starting"))) as status,
+        lock.DeviceLocks(keys, "hetbench adapter check", wait, tell),
     ):
-        report = conform(resolved, lambda text: status.update(tr(text)))
+        report = conform(resolved, tell)
     if json:
         common.print_json({"passed": report.passed, **asdict(report)})
     else:

@@ -1,7 +1,12 @@
-"""What the commands share: printing JSON or tables, and finding targets."""
+"""What the commands share: the one way out for text, and finding targets.
+
+Everything printed passes `bench.cli.console.Console` or `bench.plain`, or is JSON in ASCII: text of
+files, devices and their software acts on no terminal, and every encoding can carry it.
+"""
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -9,12 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.plain import plain
 from bench.text import tr
 
 if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+    from rich.console import RenderableType
 
     from bench.adapter import Adapter
+    from bench.cli.console import Console
     from bench.discover import Found
 
 JSON = typer.Option(False, "--json", help=tr("Print JSON and nothing else on standard output."))
@@ -40,18 +47,18 @@ PLAIN_WIDTH = 160
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on standard output."""
-    json.dump(value, sys.stdout, ensure_ascii=False, indent=2, allow_nan=False)
+    """One JSON document on standard output; in ASCII, with escapes for all else."""
+    json.dump(value, sys.stdout, indent=2, allow_nan=False)
     sys.stdout.write("\n")
 
 
 def console(stderr: bool = False) -> Console:
     """A console that never wraps tables when it is not a terminal."""
-    from rich.console import Console
+    from bench.cli.console import Console
 
-    made = Console(stderr=stderr, highlight=False)
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
-        made = Console(stderr=stderr, highlight=False, width=PLAIN_WIDTH)
+        made.width = PLAIN_WIDTH
     return made
 
 
@@ -75,7 +82,31 @@ def show(renderable: RenderableType) -> None:
 
 def say(text: str) -> None:
     """One translated line on standard output, not wrapped, so that paths can be copied."""
-    console().print(tr(text), soft_wrap=True, markup=False)
+    from rich.text import Text
+
+    console().print(Text(tr(text)), soft_wrap=True)
+
+
+def complain(text: str) -> None:
+    """One translated line of an error on standard error; needs nothing that is not loaded yet."""
+    sys.stderr.write(f"hetbench: {plain(tr(text))}\n")
+
+
+def ready_streams() -> None:
+    """Before anything is printed: what an encoding lacks becomes an escape, not an error.
+
+    typer's own errors repeat the arguments, which a shell may have made of foreign file names; its
+    printing module is loaded here only where they need our console.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if any(plain(word) != word for word in sys.argv):
+        from typer import rich_utils
+
+        from bench.cli.console import Console
+
+        vars(rich_utils)["Console"] = Console
 
 
 def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:

@@ -22,6 +22,7 @@ from bench.conformance.verdict import Check, Report, Status
 from bench.discover import Resolved
 from bench.energy import Window
 from bench.model import PRECISIONS, ModelCard, Precision
+from bench.plain import short
 from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
 
@@ -214,5 +215,4 @@ class _Run:
 def _checked(event: process.Event) -> Check:
     """A child's answer, which foreign code may have had a hand in."""
     status: Status = event["status"] if event["status"] in get_args(Status) else "fail"
-    seen = "".join(c if c.isprintable() else " " for c in str(event["seen"]))
-    return Check(str(event["id"]), status, seen[:MAX_SEEN])
+    return Check(str(event["id"]), status, short(str(event["seen"]), MAX_SEEN))

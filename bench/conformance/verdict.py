@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from bench import plain
 from bench.device import Device
 
 Status = Literal["pass", "fail", "skip"]
@@ -74,5 +75,5 @@ def skipped(reason: str) -> Found:
 
 def first_line(error: BaseException) -> str:
     """Type and first line of an error, for a sentence."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+    kind, said = type(error).__name__, plain.first_line(error)
+    return kind if said == kind else f"{kind}: {said}"

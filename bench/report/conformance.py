@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.conformance.verdict import Report
+from bench.plain import plain
 from bench.report import format
 from bench.text import tr
 
@@ -86,5 +87,4 @@ def markdown(report: Report) -> str:
 
 def _cell(text: str) -> str:
     """Text of a device or its software, made harmless in a table of Markdown."""
-    plain = "".join(c if c.isprintable() else " " for c in text)
-    return "".join(f"\\{c}" if c in "\\|<>*_`[]" else c for c in plain)
+    return "".join(f"\\{c}" if c in "\\|<>*_`[]" else c for c in plain(text))

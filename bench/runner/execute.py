@@ -46,6 +46,8 @@ def execute(
                 if not state.prepared:
                     preparing.prepare(plan, case.card.name, states, listener)
                     continue
+                if preparing.mend(plan, case, states, listener):
+                    continue
                 if state.batch is None:
                     search(plan, case, state, meters[case.target], journal, listener)
                     continue

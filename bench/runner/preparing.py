@@ -10,9 +10,10 @@ import queue
 import threading
 from collections.abc import Mapping
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any, get_args
 
-from bench import process
+from bench import cache, process
 from bench.discover import Resolved
 from bench.errors import HetbenchError
 from bench.results import Status
@@ -59,6 +60,8 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             done.update(case.id for case in cases)
         elif event["event"] == "preparing":
             listener.preparing(len(done), total, str(event.get("what")))
+        elif event["event"] == "note":
+            listener.note(str(event.get("text"))[:MAX_REASON])
         elif event["event"] == "prepared" and event.get("case") in [case.id for case in cases]:
             done.add(event["case"])
             _take(states[event["case"]], event)
@@ -78,6 +81,37 @@ def _take(state: CaseState, event: process.Event) -> None:
     status: Status = next((s for s in get_args(Status) if s == event.get("status")), "failed")
     if status != "ok":
         state.settled = (status, reason)
+
+
+def mend(plan: Plan, case: Case, states: Mapping[str, CaseState], listener: Listener) -> bool:
+    """Have the case's prepared files made again where they are damaged since they were prepared.
+
+    Asked before every trial; True when they were. Raises HetbenchError when what was made again is
+    damaged too.
+    """
+    state = states[case.id]
+    if (name := _damaged(state)) is None:
+        return False
+    listener.note(cache.remark(name))
+    prepare(plan, case.card.name, states, listener)
+    if (name := _damaged(state)) is not None:
+        raise HetbenchError(
+            f"the prepared file {name} was damaged as soon as it was made; look after the disk, or "
+            "set HETBENCH_CACHE to a folder on another one"
+        )
+    return True
+
+
+def _damaged(state: CaseState) -> str | None:
+    """Name of a file of the case that is not what was prepared."""
+    for path in (Path(name) for name in (state.onnx, state.reference) if name is not None):
+        try:
+            intact = cache.intact(path)
+        except OSError:  # the child that makes it again says why it cannot be read
+            intact = False
+        if not intact:
+            return path.name
+    return None
 
 
 def _child(

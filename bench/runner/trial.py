@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bench import process
 from bench.discover import Resolved
 from bench.metrics import derive
+from bench.plain import first_line
 from bench.results import Status, Telemetry, Trial
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter, energy_metrics
@@ -111,12 +112,11 @@ def run(
             trial = with_energy(trial, meter.telemetry(trial, recording), target.device.id)
         return trial
     except (ValidationError, ValueError, TypeError) as error:
-        first = str(error).splitlines()[0]
         return Trial.model_validate(
             {
                 **common,
                 "status": "failed",
-                "reason": f"the worker's report is not usable: {first}",
+                "reason": f"the worker's report is not usable: {first_line(error)}",
                 "stderr_tail": outcome.printed or None,
             }
         )

@@ -89,7 +89,7 @@ def test_a_really_full_device(folder: Path) -> None:
 
     with pytest.raises(HetbenchError, match="no space left"):
         cache.prepared("abc", ".txt", make)
-    assert not (folder / "abc.txt").exists()
+    assert [p.name for p in folder.iterdir()] == ["abc.txt.lock"]
 
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,3 +143,79 @@ print(cache.prepared("abc", ".txt", make).read_text())
     assert [child.returncode for child in children] == [0, 0]
     assert answers[0] == answers[1]
     assert (tmp_path / "made").read_text().split() == [answers[0]]
+
+
+def flip(path: Path, bit: int = 0) -> None:
+    """Change one bit of the first byte, and nothing the file's state shows but its times."""
+    content = bytearray(path.read_bytes())
+    content[0] ^= 1 << bit
+    with path.open("r+b") as file:
+        file.write(content)
+
+
+def test_a_damaged_file_is_noticed_and_made_again(folder: Path) -> None:
+    path = cache.prepared("abc", ".txt", _write)
+    for change in (flip, Path.unlink, lambda path: path.write_text(""), _link, Path.mkdir):
+        if path.exists() and change is Path.mkdir:
+            path.unlink()
+        change(path)
+        assert not cache.intact(path)
+        cache.damaged.clear()
+        assert cache.prepared("abc", ".txt", _write) == path
+        assert cache.damaged == ([] if change is Path.unlink else [path.name])
+        assert path.read_text() == "whole"
+        assert not path.is_symlink()
+
+
+def _link(path: Path) -> None:
+    """A link to a file that is right: whoever may change that one may change it later."""
+    right = path.with_name("right")
+    path.replace(right)
+    path.symlink_to(right)
+
+
+def test_the_digest_in_the_name_is_of_what_is_there(folder: Path) -> None:
+    path = cache.prepared("abc", ".txt", _write)
+    assert cache.digest(path) == cache.file_digest(path)
+    assert path.name == f"abc.{cache.digest(path)}.txt"
+
+
+def test_an_untouched_file_is_read_once(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = cache.prepared("abc", ".txt", _write)
+    assert cache.intact(path)
+    monkeypatch.setattr(cache, "_digest", lambda file: pytest.fail("read again"))
+    assert cache.intact(path)
+
+
+def test_a_dropped_file_leaves_nothing(folder: Path) -> None:
+    cache.drop(cache.prepared("abc", ".txt", _write))
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.parametrize("kind", ["symlink", "link", "fifo"])
+def test_a_lock_is_a_plain_file_and_nothing_is_written_through_it(
+    folder: Path, tmp_path: Path, kind: str
+) -> None:
+    precious = tmp_path / "precious"
+    precious.write_text("precious")
+    folder.mkdir()
+    lock = folder / "abc.txt.lock"
+    if kind == "symlink":
+        lock.symlink_to(precious)
+    elif kind == "link":
+        lock.hardlink_to(precious)
+    else:
+        os.mkfifo(lock)
+    with pytest.raises(HetbenchError, match="cannot keep prepared files"):
+        cache.prepared("abc", ".txt", _write)
+    assert precious.read_text() == "precious"
+
+
+def test_a_work_folder_that_is_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    precious = tmp_path / "precious"
+    precious.mkdir()
+    (precious / "file").write_text("precious")
+    folder.mkdir()
+    (folder / "abc.txt.work").symlink_to(precious)
+    assert cache.prepared("abc", ".txt", _write).read_text() == "whole"
+    assert (precious / "file").read_text() == "precious"

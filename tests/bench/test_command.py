@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import pytest
 
@@ -104,3 +109,34 @@ def test_a_flood_of_errors_does_not_block_it(tool):
 
 def test_output_that_is_no_text_is_kept_readable(tool):
     assert command.run([tool(r"printf '35\377C'")]).text == "35\ufffdC"
+
+
+def test_it_dies_with_the_process_that_started_it(tool, tmp_path):
+    """Started from a thread, as a sampler does; the parent gets no chance to clean up."""
+    tool(f"echo $$ > {tmp_path}/tool.new; sleep 600 & echo $! > {tmp_path}/child; "
+         f"mv {tmp_path}/tool.new {tmp_path}/tool; wait")  # fmt: skip
+    code = (
+        "import threading; from bench import command\n"
+        "threading.Thread(target=command.run, args=(['vendor-smi'], 600)).start()"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(command.__file__).parents[1])
+    wait_for((tmp_path / "tool").exists)
+    pids = [int((tmp_path / name).read_text()) for name in ("tool", "child")]
+    parent.send_signal(signal.SIGKILL)
+    parent.wait()
+    wait_for(lambda: not any(alive(pid) for pid in pids))
+
+
+def wait_for(true, limit_s=60.0):
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def alive(pid):
+    """Whether a process runs; one that has ended and waits to be reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False

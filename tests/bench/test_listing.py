@@ -68,7 +68,7 @@ def test_a_bus_id_is_written_as_linux_writes_it():
 def test_what_is_no_identity_is_dropped():
     (row,) = listing.parse(INDEXED, "GPU 0: A\x1b[31m (-i 0; rm)\n")
     assert row.uuid is None
-    assert row.name == "A[31m"
+    assert row.name == r"A\x1b[31m"
 
 
 def test_another_vendors_tool_is_refused():
@@ -185,3 +185,12 @@ def test_without_the_tool_numbers_in_the_variable_still_tell(monkeypatch):
     assert listing.join(devices(2), adapter(), {}) == devices(2)
     (device,) = listing.join(devices(1), adapter(), {"X_DEVICES": "GPU-1"})
     assert "identity" in device.properties
+
+
+def test_a_list_that_is_cut_off_is_refused(tmp_path):
+    tool = tmp_path / "smi"
+    tool.write_text("#!/bin/sh\necho 'GPU 0: x'\nhead -c 70000 /dev/zero\necho 'GPU 1: x'\n")
+    tool.chmod(0o755)
+    spec = DeviceList((str(tool),), r"GPU (?P<index>\d+): (?P<name>\w+)")
+    with pytest.raises(CommandError, match="printed more than 65536 bytes"):
+        listing.run_list(spec)

@@ -249,7 +249,7 @@ def test_what_others_wrote_is_shown_without_control_characters(folder: Path) -> 
     file = _planted(folder)
     file.write_text('{"pid": 1, "command": "\\u001b[2Jx", "user": "u", "started": "now"}')
     with DeviceLocks(["a"], "x") as locks:
-        assert locks.left_behind["a"].command == "?[2Jx"
+        assert locks.left_behind["a"].command == r"\x1b[2Jx"
 
 
 def test_a_folder_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -141,7 +141,7 @@ def test_an_interruption_ends_the_child_first(error: type[BaseException]) -> Non
 def test_only_the_tail_of_what_was_printed_is_kept_and_is_plain_text() -> None:
     printed = run("chatter")[0].printed
     assert len(printed) <= process.TAIL_BYTES
-    assert printed.endswith("[31mred[0m \xff the end")
+    assert printed.endswith("\\x1b[31mred\\x1b[0m\\x07 \xff the end")
     assert "start" not in printed
 
 

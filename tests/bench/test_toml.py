@@ -91,6 +91,33 @@ def test_not_text(tmp_path):
         toml.read(path)
 
 
+@pytest.mark.parametrize(
+    "number",
+    ["9" * 5000, "9" * 400, "-9223372036854775809", "9223372036854775808", "0x1" + "0" * 5000],
+)
+@pytest.mark.parametrize("text", ["a = {}", "[[b.c]]\nd = [[1, {{ e = {} }}]]"])
+def test_integers_that_are_too_large(tmp_path, number, text):
+    path = tmp_path / "x.toml"
+    path.write_text(text.format(number))
+    with pytest.raises(RefusedInput, match=r"is not valid TOML: .*(64 bits|digits)"):
+        toml.read(path)
+
+
+def test_integers_of_64_bits_are_taken(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text("a = 9223372036854775807\nb = -9223372036854775808")
+    assert toml.read(path) == {"a": 2**63 - 1, "b": -(2**63)}
+
+
+def test_a_byte_order_mark(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xef\xbb\xbfa = 1\r\n")
+    assert toml.read(path) == {"a": 1}
+    path.write_text("a = 1", encoding="utf-16")
+    with pytest.raises(RefusedInput, match="is not valid TOML"):
+        toml.read(path)
+
+
 def test_nested_too_deep(tmp_path):
     path = tmp_path / "x.toml"
     path.write_text("a = " + "[" * 100_000)

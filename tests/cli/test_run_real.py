@@ -81,3 +81,32 @@ def test_a_partition_of_the_cpu(cli: Cli) -> None:
     (target,) = results["targets"]
     assert target["device"]["cores"] == [core]
     assert target["threads"] == 1
+
+
+def test_the_parent_sleeps_while_a_trial_measures(cli: Cli) -> None:
+    args = ["run", "smoke", "-s", "single-stream", "--budget", "4", "-t", "onnxruntime@cpu:0"]
+    (case,) = cli.json(*args)["cases"]
+    assert case["trials"][0]["parent_cpu_share"] < 0.01
+
+
+def test_a_flipped_bit_in_a_prepared_file_is_mended_before_anything_runs(cli: Cli) -> None:
+    cache = cli.folder / "cache"
+    args = ["run", "smoke", "-s", "single-stream", "-m", "ds-cnn", "-t", "onnxruntime@cpu:0"]
+    env = {"HETBENCH_CACHE": str(cache)}
+    (before,) = cli.json(*args, env=env)["cases"]
+    whole = {path.name: path.read_bytes() for path in (*cache.glob("*.onnx"), *cache.glob("*.npz"))}
+    assert {name.rpartition(".")[2] for name in whole} == {"onnx", "npz"}
+    for name, content in whole.items():
+        middle = len(content) // 2
+        (cache / name).write_bytes(
+            content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+        )
+    done = cli(*args, "-o", "r.json", env=env)
+    assert done.returncode == 0, done.stderr
+    for name, content in whole.items():
+        assert f"the prepared file {name} was damaged; it is made again" in done.stderr
+        if name.endswith(".onnx"):
+            assert (cache / name).read_bytes() == content
+    (after,) = results_file.read(cli.folder / "r.json").cases
+    assert after.onnx_sha256 == before["onnx_sha256"]
+    assert f"{after.onnx_sha256}.onnx" in " ".join(whole)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
-from bench import registry
+from bench import patterns, registry
 from tests.offenders import assert_none
 
 NAMES = {
@@ -83,7 +81,7 @@ def claimants(name: str) -> list[str]:
     """Adapters that claim a `cuda` device of this name: those that name it, else the fallback."""
     cuda = {a.name: a.torch for a in registry.adapters().values() if a.torch is not None}
     cuda = {name: torch for name, torch in cuda.items() if torch.device == "cuda"}
-    named = [a for a, torch in cuda.items() if torch.names and re.search(torch.names, name)]
+    named = [a for a, torch in cuda.items() if torch.names and patterns.search(torch.names, name)]
     return named or [a for a, torch in cuda.items() if not torch.names]
 
 

@@ -45,7 +45,7 @@ def test_the_page_is_one_table_whatever_the_device_says() -> None:
     rows = [line for line in page.splitlines() if line.startswith("| `")]
     assert [row.split("`")[1] for row in rows] == [check.id for check in CHECKS]
     assert rows[1].replace("\\|", "").count("|") == 4
-    assert "- device: Acme \\[evil\\](x) \\| NPU" in page
+    assert "- device: Acme\\\\n\\[evil\\](x) \\| NPU" in page
     assert "\\<b\\>" in page
     assert len(page.splitlines()) < 60
 

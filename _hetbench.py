@@ -1,0 +1,25 @@
+"""Where the command `hetbench` starts: it loads `bench` from beside this file, wherever that is.
+
+Left to Python, a user's own folder `bench` on PYTHONPATH would come before the installed one.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+
+
+def main() -> None:
+    """Entry point of the command."""
+    spec = spec_from_file_location("bench", Path(__file__).with_name("bench") / "__init__.py")
+    if spec is None or spec.loader is None:
+        sys.exit(
+            f"hetbench: the package bench is missing beside {__file__}; install hetbench again"
+        )
+    bench = sys.modules["bench"] = module_from_spec(spec)
+    spec.loader.exec_module(bench)
+
+    from bench.cli import main as command
+
+    command()
