@@ -240,16 +240,17 @@ class Trial(Record):
 
     index: Count
     """Number of the trial within its case, from 0."""
-    position: Count
-    """Place in the run's order of all trials."""
+    position: Count | None
+    """Place in the run's order of all trials; null of a trial that the run was stopped in, which
+    counts as not run."""
     status: Status
     reason: Text | None = None
     """One sentence where the status is not `ok`."""
     stderr_tail: Text | None = None
     """The end of what the worker printed, where it did not end well."""
     started_at: Name
-    wall_s: float
-    """From starting the worker to its end."""
+    wall_s: float | None
+    """From starting the worker to its end; null where that was not seen."""
     parent_cpu_share: float | None = None
     """CPU time the waiting parent used, as a share of the trial's wall time."""
     process_id: Count | None = None
@@ -370,6 +371,9 @@ class Run(Record):
     """Decides the order of trials and the inputs."""
     order: list[Name]
     """Case id and trial index in the order they were planned, as `CASE#INDEX`."""
+    changed: list[Text] = []
+    """What was different when the run was continued with `--allow-changed`: its trials were not
+    all made under the same conditions."""
 
 
 class Warning(Record):

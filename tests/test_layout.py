@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground: the machine, files and text": (
-        *("bench", "cache", "command", "encoding", "environment", "errors", "lock"),
-        *("plugins", "process", "procfs", "regex", "software", "text", "toml"),
+        *("bench", "cache", "command", "encoding", "environment", "errors", "files"),
+        *("lock", "plugins", "process", "procfs", "regex", "software", "text", "toml"),
     ),
     "numbers and records": ("metrics", "results", "results_file", "stats"),
     "contracts": (

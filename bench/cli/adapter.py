@@ -111,18 +111,24 @@ def new(
         False, "--python", help=tr("A Python package with a backend and its test instead.")
     ),
     folder: Path = typer.Option(Path(), "--folder", help=tr("Where it is written.")),
+    json: bool = common.JSON,
 ) -> None:
     """Print the paths of the files written."""
     from bench import scaffold
 
-    for path in scaffold.new_adapter(name, folder, python):
+    written = [str(path) for path in scaffold.new_adapter(name, folder, python)]
+    if json:
+        common.print_json({"files": written})
+        return
+    for path in written:
         typer.echo(path)
 
 
 @adapter.command(
     help=tr(
         "Check that a device does what its adapter says: right outputs, a synchronize that waits, "
-        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be checked."
+        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be "
+        "checked, 5 it is not available or in use."
     )
 )
 def check(
@@ -132,19 +138,20 @@ def check(
     out: Path | None = typer.Option(
         None, "--out", "-o", metavar="FILE.md", help=tr("Write a one-page report in Markdown.")
     ),
-    wait: float = typer.Option(
-        0.0, "--wait", metavar="SECONDS", help=tr("How long to wait for a device in use.")
-    ),
+    force: bool = common.FORCE,
+    wait: float = common.WAIT,
     json: bool = common.JSON,
 ) -> None:
     """Resolve the target, hold its device, check, print."""
     from dataclasses import asdict
 
-    from bench import lock, results_file
+    from bench import files, lock
     from bench.conformance.check import check as conform
     from bench.report import conformance
     from bench.runner.execute import stoppable
 
+    if out is not None:
+        files.check_target(out, force)
     resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
     console = common.console(stderr=True)
     keys = resolved.device.locks or (resolved.device.id,)
@@ -159,16 +166,18 @@ def check(
     else:
         common.show(conformance.render(report))
     if out is not None:
-        results_file.write_text(out, conformance.markdown(report))
+        path = files.write_beside(out, conformance.markdown(report), force)
+        if path != out:
+            console.print(tr(f"{out} is there meanwhile and stays; the report is {path}"))
     raise typer.Exit(0 if report.passed else 1)
 
 
 def _resolve(target: str, found: list[Found]) -> Resolved:
-    """The target on this machine; raises HetbenchError when it is there by name alone."""
+    """The target on this machine; raises Unavailable when it is there by name alone."""
     from bench import discover
-    from bench.errors import HetbenchError
+    from bench.errors import Unavailable
 
     absent = next((one.reason for one in found if one.reason and not one.misused), None)
     if absent is not None and not any(one.devices for one in found):
-        raise HetbenchError(f"{target} cannot be checked, it is not available: {absent}")
+        raise Unavailable(f"{target} cannot be checked, it is not available: {absent}")
     return discover.resolve(target, found)

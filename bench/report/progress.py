@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 from rich.console import Console
@@ -98,7 +99,8 @@ class Progress:
             self._live.update(Text(line, overflow="ellipsis", no_wrap=True))
 
     def _print(self, line: str) -> None:
-        self._console.print(Text(line), highlight=False, soft_wrap=True)
+        with contextlib.suppress(OSError):  # nobody reads it any more: no reason to end a run
+            self._console.print(Text(line), highlight=False, soft_wrap=True)
 
 
 def _clock(seconds: float) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 
 from bench import process
 from bench.discover import Resolved
-from bench.errors import HetbenchError
+from bench.errors import CannotWrite, HetbenchError
 from bench.results import Status
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
@@ -24,7 +24,7 @@ from bench.suite import Case
 AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0
 
-Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | OSError]]
+Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | HetbenchError]]
 
 
 def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: Listener) -> None:
@@ -50,8 +50,8 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             threading.Thread(target=_child, args=(plan, cases, events), daemon=True).start()
             running += 1
         cases, event = events.get()
-        if isinstance(event, OSError):
-            raise HetbenchError(f"no process could be started to prepare models: {event}")
+        if isinstance(event, HetbenchError):
+            raise event
         if isinstance(event, process.Outcome):
             running -= 1
             _settle_rest([case for case in cases if case.id not in done], states, event)
@@ -65,7 +65,7 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             state.onnx, state.onnx_sha256 = event["onnx"], event["onnx_sha256"]
             state.reference = event["reference"]
             if event["status"] == "disk":
-                raise HetbenchError(event["reason"])
+                raise CannotWrite(event["reason"])
             if event["status"] != "ok":
                 state.settled = (event["status"], event["reason"])
             listener.preparing(len(done), total, "")
@@ -91,7 +91,7 @@ def _child(
         outcome = process.run(
             job, lambda event: events.put((cases, event)), timeout_s, target.environment
         )
-    except OSError as error:  # no process or descriptor to be had; the main thread must not wait
+    except HetbenchError as error:  # no process is to be had; the main thread must not wait
         events.put((cases, error))
     else:
         events.put((cases, outcome))

@@ -6,12 +6,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import RootModel, ValidationError
 
 from bench.errors import RefusedInput
 from bench.results import BatchPoint, Status, Trial
 from bench.runner.plan import Plan, Step
 
+_Changed = RootModel[list[str]]
 BATCH_GAIN = 1.03
 """The chosen batch is the smallest whose throughput is within this factor of the best."""
 
@@ -50,10 +51,15 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
     planned = set(plan.order)
     for number, entry in enumerate(entries, 2):
         try:
+            if "resumed" in entry:
+                _Changed.model_validate(entry["changed"])
+                continue
             state = states[entry["case"]]
             if "search" in entry:
-                state.points = [BatchPoint.model_validate(p) for p in entry["search"]]
-                state.batch = choose(state.points)
+                points = [BatchPoint.model_validate(point) for point in entry["search"]]
+                if state.batch is not None:
+                    raise RefusedInput(f"line {number} of the journal is of a search done before")
+                state.points, state.batch = points, choose(points)
                 continue
             trial = Trial.model_validate(entry["trial"])
         except (KeyError, TypeError, ValidationError) as error:
@@ -62,6 +68,8 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
             ) from error
         if Step(entry["case"], trial.index) not in planned:
             raise RefusedInput(f"line {number} of the journal is of a trial that was not planned")
+        if trial.index in state.trials:
+            raise RefusedInput(f"line {number} of the journal is of a trial that stands before it")
         state.add(trial)
     return states
 
