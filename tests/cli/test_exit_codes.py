@@ -42,9 +42,7 @@ def test_errors_are_json_where_json_was_asked_for(
     assert error["exit_code"] == code
     assert words in error["message"]
     assert "Traceback" not in done.stderr
-    plain = cli(*args)
-    assert (plain.returncode, plain.stdout) == (code, "")
-    assert words.split()[0] in plain.stderr
+    assert words.split()[0] in done.stderr
 
 
 def test_an_error_in_chinese_is_stored_in_english(cli: Cli) -> None:
@@ -96,14 +94,10 @@ def test_zero_cases_is_not_success(cli: Cli, cases: str, words: str, args: list[
     [
         ["--wait", "nan"],
         ["--wait", "inf"],
-        ["--wait", "-1"],
         ["--budget", "nan"],
         ["--budget", "inf"],
-        ["--budget", "0"],
         ["--seed", "-1"],
         ["--seed", str(2**32)],
-        ["--trials", "1001"],
-        ["--batch", "65537"],
         ["--model", "resnet8", "--onnx", "m.onnx"],
         ["--target", ""],
     ],
@@ -155,7 +149,6 @@ def children(pid: int) -> str:
     [
         ["--help"],
         ["--version"],
-        ["models"],
         ["models", "--json"],
         ["run", "smoke", "-t", "simulated@sim:0", "-o", "r.json"],
         ["run", "smoke", "-t", "simulated@sim:0", "-o", "r.json", "--json"],
@@ -200,7 +193,7 @@ def shell(cli: Cli, text: str, **kwargs: Any) -> subprocess.CompletedProcess[str
     )
 
 
-@pytest.mark.parametrize("descriptors", [6, 8, 10, 12, 14, 20])
+@pytest.mark.parametrize("descriptors", [6, 10, 20])
 def test_few_descriptors_give_a_sentence(cli: Cli, descriptors: int) -> None:
     args = ["run", "smoke", "-t", "simulated@sim:0", "-o", "r.json"]
     done = shell(

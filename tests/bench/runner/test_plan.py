@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
 
 from bench.runner import plan
 
@@ -40,3 +44,26 @@ def test_a_plan_knows_when_it_was_made_and_on_what() -> None:
     assert timedelta(0) <= age < timedelta(minutes=1)
     assert made.target(made.cases[0]).target == made.cases[0].target
     assert str(made.order[0]) == f"{made.order[0].case_id}#0"
+
+
+MADE = make()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"run_id": "x"}, "UUID"),
+        ({"started_at": "../../x"}, "isoformat"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"order": (*MADE.order, MADE.order[0])}, "a trial stands twice"),
+        ({"order": (plan.Step("none", 0),)}, "of a case that is not there"),
+        ({"order": (plan.Step(MADE.cases[0].id, -1),)}, "of a case that is not there"),
+        ({"targets": MADE.targets[:1]}, "of a target that is not there"),
+        ({"targets": (*MADE.targets, MADE.targets[0])}, "stands twice"),
+        ({"cases": (*MADE.cases, MADE.cases[0])}, "stands twice"),
+    ],
+)
+def test_a_plan_that_does_not_hold_together(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(MADE, **fields)
