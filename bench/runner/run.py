@@ -135,6 +135,8 @@ def _carry_out(work: _Work, meters: Mapping[str, Meter], listener: Listener) -> 
     try:
         complete = execute.execute(work.acting, work.states, meters, work.journal, listener)
     except CannotWrite as error:  # no more can be kept safe; what is there must still be
+        if not any(one.trials for one in work.states.values()):
+            raise
         complete, problem = False, error
     results = _results(work, meters, complete)
     path, failure = _write(work.out, results, work.force)

@@ -7,6 +7,7 @@ import resource
 import shlex
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -205,3 +206,17 @@ def test_few_descriptors_give_a_sentence(cli: Cli, descriptors: int) -> None:
     assert done.returncode in (0, 3, 5, 6), done.stderr
     if done.returncode:
         assert "open files" in done.stderr
+
+
+def test_no_thread_to_be_had_is_a_sentence(cli: Cli) -> None:
+    code = (
+        "import threading\n"
+        'def start(self): raise RuntimeError("can\'t start new thread")\n'
+        "threading.Thread.start = start\n"
+        "from bench.cli import main\n"
+        "main()\n"
+    )
+    args = [sys.executable, "-c", code, "run", "smoke", "-t", "simulated@sim:0"]
+    done = shell(cli, shlex.join(args))
+    assert done.returncode == 3
+    assert done.stderr.startswith("hetbench: a limit of the system was met: can't start new")

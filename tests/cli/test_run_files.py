@@ -157,7 +157,7 @@ def test_an_error_before_the_first_trial_leaves_no_journal(cli: Cli, suite: Writ
     env = {"HETBENCH_CACHE": str(cli.folder / "cache" / "in")}
     done = cli("run", suite(), "-t", "torch@cpu:0", "-o", "r.json", env=env)
     assert done.returncode == 6, done.stderr
-    assert not (cli.folder / "r.json.journal").exists() or "--resume" in done.stdout
+    assert not list(cli.folder.glob("r.json*"))
 
 
 def test_an_interrupted_trial_has_no_figures(cli: Cli, suite: Write) -> None:
