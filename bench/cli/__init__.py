@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import os
 import sys
 from typing import Any
 
@@ -70,6 +71,7 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def main() -> None:
     """Entry point of the command `hetbench`."""
+    _fill_closed()
     if language() == "zh":
         from bench.cli import chinese
 
@@ -89,6 +91,19 @@ def main() -> None:
             raise
         code = _end(_limit(OSError(errno.EAGAIN, str(error))))
     sys.exit(code)
+
+
+def _fill_closed() -> None:
+    """Give a closed standard output or error a place that takes all: otherwise the next file that
+    is opened, a journal perhaps, would get its number and what is printed."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+    for name, number in (("stdout", 1), ("stderr", 2)):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", closefd=False))  # noqa: SIM115
 
 
 def _end(error: HetbenchError) -> int:

@@ -167,6 +167,13 @@ def test_a_full_standard_output(cli: Cli, args: list[str]) -> None:
         assert json.loads((cli.folder / "r.json").read_text())["run"]["complete"]
 
 
+def test_closed_descriptors_take_nothing_of_a_file(cli: Cli) -> None:
+    args = ["run", "smoke", "-t", "simulated@sim:0", "-o", "r.json"]
+    done = shell(cli, f"{shlex.join(cli.command(*args))} <&- >&- 2>&-")
+    assert done.returncode == 0
+    assert json.loads((cli.folder / "r.json").read_text())["run"]["complete"]
+
+
 def test_a_full_standard_error_ends_no_run(cli: Cli) -> None:
     args = ["run", "smoke", "-t", "simulated@sim:0", "-o", "r.json"]
     done = shell(cli, f"{shlex.join(cli.command(*args))} 2> /dev/full")
