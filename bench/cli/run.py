@@ -105,7 +105,8 @@ def run(
         _check_combination(model, onnx, shape, allow_changed)
     if out is not None:
         files.check_target(out, force)
-        refuse_unfinished(out)
+        if resume is None:
+            refuse_unfinished(out)
     if resume is not None:
         known = {one.name: one for one in common.adapters(adapter, trust_adapter)}
         with Progress(common.console(stderr=True)) as progress:

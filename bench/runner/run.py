@@ -63,7 +63,7 @@ def start(plan: Plan, out: Path | None, force: bool, wait_s: float, listener: Li
         else:
             journal, out = Journal.create_beside(_default_out(plan), plan)
         work = _Work(plan, plan, state.fresh(plan), journal, out, force, 0, ())
-        with journal, _left_tidy(journal, listener):
+        with journal, _dropped_if_idle(journal), _kept_is_said(journal, listener):
             return _carry_out(work, {one.target: Meter(one) for one in plan.targets}, listener)
 
 
@@ -94,7 +94,7 @@ def resume(
                 "file then says for ever"
             )
         changed += [text for entry in times for text in entry.get("changed", ())]
-        with _devices(acting, wait_s, listener), _left_tidy(journal, listener):
+        with _devices(acting, wait_s, listener), _kept_is_said(journal, listener):
             meters = {target.target: Meter(target) for target in acting.targets}
             work = _Work(
                 *(plan, acting, states, journal, out, force or _is_of(out, plan)),
@@ -116,14 +116,23 @@ def _devices(plan: Plan, wait_s: float, listener: Listener) -> Iterator[None]:
 
 
 @contextmanager
-def _left_tidy(journal: Journal, listener: Listener) -> Iterator[None]:
-    """After an error, drop a journal in which nothing is finished; say where the rest is kept."""
+def _dropped_if_idle(journal: Journal) -> Iterator[None]:
+    """After an error, drop a journal in which nothing is finished: it would only be in the way."""
     try:
         yield
     except BaseException:
         if journal.lines == 1:
             journal.remove()
-        elif journal.exists():
+        raise
+
+
+@contextmanager
+def _kept_is_said(journal: Journal, listener: Listener) -> Iterator[None]:
+    """After an error, say where what was finished is kept."""
+    try:
+        yield
+    except BaseException:
+        if journal.lines > 1 and journal.exists():
             listener.note(
                 f"what was finished is kept; go on with: hetbench run --resume {journal.path}"
             )

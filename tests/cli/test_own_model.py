@@ -9,6 +9,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.cli.test_run_faults import wait_for_trials
 from tests.conftest import Cli
 
 RUN = ["run", "smoke", "-s", "single-stream", "-t", "onnxruntime@cpu:0"]
@@ -68,3 +69,19 @@ def test_a_truncated_model_is_refused(cli: Cli, model: Path) -> None:
     done = cli(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
     assert done.returncode == 4
     assert "Traceback" not in done.stderr
+
+
+def test_a_killed_run_goes_on_with_the_same_file_alone(cli: Cli, model: Path) -> None:
+    args = [*RUN, "--onnx", str(model), "--shape", "x=2x5x8", "--trials", "3", "-o", "r.json"]
+    run = cli.start(*args)
+    wait_for_trials(cli.folder / "r.json.journal", 1)
+    run.kill()
+    run.communicate()
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1] + b"!")
+    changed = cli("run", "--resume", "r.json.journal", "--allow-changed")
+    assert changed.returncode == 4
+    assert "is not the file any more that the run began with" in changed.stderr
+    model.write_bytes(whole)
+    results = cli.json("run", "--resume", "r.json.journal", "--out", "r.json")
+    assert [trial["status"] for trial in results["cases"][0]["trials"]] == ["ok"] * 3

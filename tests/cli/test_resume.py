@@ -190,4 +190,5 @@ def test_a_plan_that_makes_no_results_file_is_refused(cli: Cli, journal: Path) -
     done = cli("run", "--resume", str(journal), "--allow-changed")
     assert done.returncode == 4, done.stderr
     assert "does not make a results file" in done.stderr
+    assert journal.exists()
     assert "Traceback" not in done.stderr
