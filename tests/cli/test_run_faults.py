@@ -98,7 +98,7 @@ def test_a_real_memory_limit(cli: Cli, suite: Write) -> None:
         text=True,
         check=False,
     )
-    (case,) = json.loads(done.stdout)["cases"]
+    (case,) = json.loads(done.stdout)["results"]["cases"]
     assert (case["status"], done.returncode) == ("out-of-memory", 3)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != limit
 
