@@ -15,7 +15,7 @@ from bench.adapter import Adapter, OnnxProvider
 from bench.bounds import fits
 from bench.cpu import thread_count, usable_cores
 from bench.device import Device, Target
-from bench.errors import RefusedInput, UsageError
+from bench.errors import HetbenchError, RefusedInput, Unavailable, UsageError
 from bench.probe import Candidate
 
 PROBE_TIMEOUT_S = 60.0
@@ -139,7 +139,10 @@ def named(targets: Sequence[str], adapters: Iterable[Adapter]) -> list[Candidate
 
 
 def resolve(text: str, found: Sequence[Found]) -> Resolved:
-    """The target a person wrote, among the answers to `named`; raises UsageError with a reason."""
+    """The target a person wrote, among the answers to `named`.
+
+    Raises Unavailable with the reason when it has no device, UsageError for one it has not.
+    """
     target = Target.parse(text)
     kind, _, index = target.device.partition(":")
     matching = [
@@ -158,10 +161,10 @@ def resolve(text: str, found: Sequence[Found]) -> Resolved:
     own = [x for x in matching if any(p.name in words for p in x.candidate.adapter.onnxruntime)]
     reasons = {one.reason or "" for one in own or matching}
     if len(reasons) == 1:
-        raise UsageError(f"{text} is not available: {reasons.pop()}")
+        raise Unavailable(f"{text} is not available: {reasons.pop()}")
     # Several vendors answer to one kind of device: what is wrong is the same, the remedies differ.
     causes = "; ".join(sorted({reason.split(";")[0] for reason in reasons}))
-    raise UsageError(
+    raise Unavailable(
         f"{text} is not available: {causes}; 'hetbench devices --all' names each vendor's remedy"
     )
 
@@ -266,7 +269,10 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
             answers[index] = _answer(wanted[index], event)
 
     job = {"kind": "probe", "candidates": [asdict(wanted[index]) for index in indices]}
-    outcome = process.run(job, on_event, timeout_s, CHILD_ENV)
+    try:
+        outcome = process.run(job, on_event, timeout_s, CHILD_ENV)
+    except HetbenchError as error:
+        return {index: Found(wanted[index], str(error), {}, (), False) for index in indices}
     for place, index in enumerate(indices):
         if index not in answers:
             answers[index] = Found(wanted[index], _why(outcome, place == asking), {}, (), False)

@@ -27,7 +27,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
-from bench.errors import DeviceBusy, HetbenchError
+from bench.errors import CannotWrite, DeviceBusy
 from bench.plain import short
 
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
@@ -67,7 +67,7 @@ class DeviceLocks:
 
     `keys` are the devices' lock keys, `holder` says what holds them (the command line). Another
     holder is waited for up to `wait_s` seconds; `on_wait` is called with one sentence each time
-    what is waited for changes. Entering raises DeviceBusy, or HetbenchError where the folder
+    what is waited for changes. Entering raises DeviceBusy, or CannotWrite where the folder
     cannot be used.
     """
 
@@ -120,6 +120,11 @@ class DeviceLocks:
                     holder = _read(descriptor)
                     self._release(keep=descriptor)
                     return _busy(key, holder)
+                except OSError as error:
+                    raise CannotWrite(
+                        f"the lock folder {_folder()} is on a file system without locks: "
+                        f"{error.strerror}; set HETBENCH_LOCKS to another folder"
+                    ) from error
                 if (left := _read(descriptor)) is not None:
                     self.left_behind[key] = left
                 _write(descriptor, self._holder)
@@ -172,7 +177,7 @@ def _open_folder() -> int:
             pass
         return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise HetbenchError(
+        raise CannotWrite(
             f"cannot use the lock folder {path}: {error.strerror}; set HETBENCH_LOCKS to a folder "
             "that all users of this machine may write to"
         ) from error
@@ -201,7 +206,7 @@ def _open_file(folder: int, key: str) -> int:
             raise OSError(0, "it is not a plain file of its own")
         return descriptor
     except OSError as error:
-        raise HetbenchError(
+        raise CannotWrite(
             f"cannot use the lock file {_folder() / name}: {error.strerror}; remove it or set "
             "HETBENCH_LOCKS to another folder"
         ) from error
@@ -214,8 +219,9 @@ def _write(descriptor: int, command: str) -> None:
         user = f"user {os.getuid()}"
     started = datetime.now(timezone.utc).isoformat(timespec="seconds")
     record = {"pid": os.getpid(), "command": command[:500], "user": user, "started": started}
-    os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(record).encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: the lock holds without its text for people
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, json.dumps(record).encode(), 0)
 
 
 def _read(descriptor: int) -> Holder | None:

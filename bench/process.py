@@ -18,8 +18,9 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import IO, Any, Literal
 
+from bench.errors import HetbenchError
 from bench.plain import plain
 
 MAX_EVENT_BYTES = 128 << 20
@@ -83,34 +84,18 @@ def run(
 ) -> Outcome:
     """Run one job in a fresh process until it ends or its time is up; then end its whole group.
 
-    Raises KeyboardInterrupt after ending the child, when this process is told to stop.
+    Raises KeyboardInterrupt after ending the child, when this process is told to stop, and
+    HetbenchError where the system lets no process be started.
     """
     start, cpu_start = time.monotonic(), time.process_time()
-    read_end, write_end = os.pipe()
-    with (
-        tempfile.TemporaryFile() as printed,
-        tempfile.TemporaryFile() as stdin,
-        open(read_end, "rb", buffering=0) as events,  # noqa: PTH123 - a descriptor, not a path
-    ):
+    with contextlib.ExitStack() as files:
         try:
-            stdin.write(json.dumps(job).encode())
-            stdin.seek(0)
-            child = subprocess.Popen(
-                [sys.executable, "-c", _BOOT, str(write_end)],
-                stdin=stdin,
-                stdout=printed,
-                stderr=subprocess.STDOUT,
-                pass_fds=[write_end],
-                start_new_session=True,
-                env={
-                    **os.environ,
-                    **(env or {}),
-                    "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
-                    "HETBENCH_PARENT": str(os.getpid()),
-                },
-            )
-        finally:
-            os.close(write_end)
+            child, events, printed = _start(job, env or {}, files)
+        except OSError as error:
+            raise HetbenchError(
+                f"no process could be started: {error.strerror}; raise the limits on processes "
+                "and open files ('ulimit -u', 'ulimit -n'), or free memory or disk"
+            ) from error
         try:
             end = _follow(child, events.fileno(), on_event, start + timeout_s)
             timed_out = end == "time"
@@ -130,6 +115,39 @@ def run(
             pid=child.pid,
             oversized=end == "size",
         )
+
+
+def _start(
+    job: Mapping[str, Any], env: Mapping[str, str], files: contextlib.ExitStack
+) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
+    """Start a child with its job; returns it, its pipe of events and the file it prints to.
+
+    What is open here is closed with `files`. Raises OSError.
+    """
+    read_end, write_end = os.pipe()
+    try:
+        events = files.enter_context(open(read_end, "rb", buffering=0))  # noqa: PTH123, SIM115
+        printed = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        stdin = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
+        stdin.write(json.dumps(job).encode())
+        stdin.seek(0)
+        child = subprocess.Popen(
+            [sys.executable, "-c", _BOOT, str(write_end)],
+            stdin=stdin,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            pass_fds=[write_end],
+            start_new_session=True,
+            env={
+                **os.environ,
+                **env,
+                "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
+                "HETBENCH_PARENT": str(os.getpid()),
+            },
+        )
+    finally:
+        os.close(write_end)
+    return child, events, printed
 
 
 def _follow(

@@ -308,8 +308,9 @@ class Trial(Record):
 
     index: Count
     """Number of the trial within its case, from 0."""
-    position: Count
-    """Place in the run's order of all trials."""
+    position: Count | None
+    """Place in the run's order of all trials; null of a trial that the run was stopped in, which
+    counts as not run."""
     status: Status
     """How it ended."""
     reason: Text | None = None
@@ -318,8 +319,8 @@ class Trial(Record):
     """The end of what the worker printed, where it did not end well."""
     started_at: Name
     """UTC, ISO 8601."""
-    wall_s: Amount
-    """From starting the worker to its end."""
+    wall_s: Amount | None
+    """From starting the worker to its end; null where that was not seen."""
     parent_cpu_share: Amount | None = None
     """CPU time the waiting parent used, as a share of the trial's wall time."""
     process_id: Count | None = None
@@ -495,6 +496,9 @@ class Run(Record):
     """Decides the order of trials and the inputs."""
     order: Annotated[list[Name], Field(max_length=1_000_000), FailFast()]
     """Case id and trial index in the order they were planned, as `CASE#INDEX`."""
+    changed: list[Text] = []
+    """What was different when the run was continued with `--allow-changed`: its trials were not
+    all made under the same conditions."""
 
 
 class Warning(Record):

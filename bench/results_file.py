@@ -1,18 +1,15 @@
-"""Reading and writing results files: strict and bounded when read, atomic when written."""
+"""Results files as text: strict and bounded when read."""
 
 from __future__ import annotations
 
-import contextlib
-import errno
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
 
-from bench.errors import HetbenchError, RefusedInput
+from bench.errors import RefusedInput
 from bench.plain import short
 from bench.results import SCHEMA_VERSION, Results
 
@@ -63,45 +60,9 @@ def parse(text: str, path: Path) -> Results:
         raise RefusedInput(f"{path} is not a valid results file: {where}: {first['msg']}") from None
 
 
-def write(path: Path, results: Results) -> None:
-    """Write atomically: the old file stays until the new one is complete and on disk."""
-    write_text(path, results.model_dump_json(exclude_none=False) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace `path` by `text` in one step; raises HetbenchError and leaves the old file intact."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise cannot_write(path, error) from error
-    finally:  # also when interrupted; it is gone where it took the place of `path`
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def cannot_write(path: Path, error: OSError) -> HetbenchError:
-    """The sentence for a failed write; says so when the disk is full."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return HetbenchError(
-            f"the disk is full: {path} could not be written; free some space, or choose another "
-            "place with --out"
-        )
-    return HetbenchError(f"cannot write {path}: {error.strerror}")
-
-
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def dumps(results: Results) -> str:
+    """The text of a results file."""
+    return results.model_dump_json() + "\n"
 
 
 def _text(path: Path) -> str:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
+from bench import files
 from bench.errors import UsageError
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -24,7 +26,7 @@ def new_adapter(name: str, folder: Path, python: bool = False) -> list[Path]:
     """Write a new adapter into `folder` and return the files written.
 
     Without `python` it is one file, `NAME.toml`; with it a package of the folder `hetbench-NAME`.
-    Raises UsageError for a name that cannot be one, and where a file is already there.
+    Raises UsageError for a name that cannot be one, and where a file is already there; CannotWrite.
     """
     if len(name) > 40 or not _NAME.fullmatch(name):
         raise UsageError(
@@ -37,14 +39,14 @@ def new_adapter(name: str, folder: Path, python: bool = False) -> list[Path]:
     else:
         texts = {folder / f"{name}.toml": _text("adapter.toml.txt", name)}
     for path in texts:
-        if path.exists():
+        if os.path.lexists(path):
             raise UsageError(f"{path} is already there; nothing was written")
-    try:
-        for path, text in texts.items():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text(text, "utf-8")
-    except OSError as error:
-        raise UsageError(f"cannot write {error.filename}: {error.strerror}") from error
+        files.check_target(path, force=False, option="--folder")
+    for path, text in texts.items():
+        try:
+            files.write_text(path, text)
+        except FileExistsError as error:
+            raise UsageError(f"{path} came to be there meanwhile, and was left as it is") from error
     return list(texts)
 
 

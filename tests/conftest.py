@@ -70,10 +70,14 @@ class Cli:
         )
 
     def json(self, *args: str, code: int = 0, **kwargs: Any) -> Any:
-        """Run with --json and read what it prints; the exit code must be as expected."""
+        """Run with --json and read what it prints; the exit code must be as expected.
+
+        Of `run` it is the results, without the path that is printed beside them.
+        """
         done = self(*args, "--json", **kwargs)
         assert done.returncode == code, done.stderr + done.stdout[-2000:]
-        return json.loads(done.stdout)
+        document = json.loads(done.stdout)
+        return document["results"] if args[0] == "run" and "results" in document else document
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 
 from bench import discover, registry
-from bench.errors import UsageError
+from bench.errors import Unavailable
 
 
 @functools.cache
@@ -18,6 +18,6 @@ def unavailable(target: str) -> str | None:
     found = discover.discover(wanted)
     try:
         discover.resolve(target, found)
-    except UsageError as error:
+    except Unavailable as error:
         return str(error)
     return None

@@ -20,8 +20,8 @@ ROOT = Path(__file__).parents[1]
 
 FLOORS: dict[str, tuple[str, ...]] = {
     "ground: the machine, files and text": (
-        *("bench", "bounds", "cache", "command", "encoding", "environment", "errors", "lock"),
-        *("patterns", "plain", "plugins", "process", "procfs", "software", "text", "toml"),
+        *("bench", "bounds", "cache", "command", "encoding", "environment", "errors", "files"),
+        *("lock", "patterns", "plain", "plugins", "process", "procfs", "software", "text", "toml"),
     ),
     "numbers": ("stats", "units", "unsteady"),
     "contracts": (

@@ -25,7 +25,7 @@ def test_the_example_decodes_a_file(
 ) -> None:
     odd = series([1], samples=series([1]).samples.model_copy(update=dict(pack(values))))
     case = results().cases[0].model_copy(update={"trials": [trial(series={"latency": odd})]})
-    results_file.write(tmp_path / "results.json", results(cases=[case]))
+    (tmp_path / "results.json").write_text(results_file.dumps(results(cases=[case])))
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     found: dict[str, Any] = {}

@@ -128,4 +128,4 @@ def test_devices(hetbench: Path, elsewhere: Path) -> None:
 
 def test_the_smoke_suite(hetbench: Path, elsewhere: Path) -> None:
     document = json.loads(_hetbench(hetbench, elsewhere, "run", "smoke", "--json"))
-    assert document["schema_version"]
+    assert document["results"]["schema_version"]

@@ -121,18 +121,24 @@ def new(
         False, "--python", help=tr("A Python package with a backend and its test instead.")
     ),
     folder: Path = typer.Option(Path(), "--folder", help=tr("Where it is written.")),
+    json: bool = common.JSON,
 ) -> None:
     """Print the paths of the files written."""
     from bench import scaffold
 
-    for path in scaffold.new_adapter(name, folder, python):
-        common.say(str(path))
+    written = [str(path) for path in scaffold.new_adapter(name, folder, python)]
+    if json:
+        common.print_json({"files": written})
+        return
+    for path in written:
+        common.say(path)
 
 
 @adapter.command(
     help=tr(
         "Check that a device does what its adapter says: right outputs, a synchronize that waits, "
-        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be checked."
+        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be "
+        "checked, 5 it is not available or in use."
     )
 )
 def check(
@@ -142,9 +148,8 @@ def check(
     out: Path | None = typer.Option(
         None, "--out", "-o", metavar="FILE.md", help=tr("Write a one-page report in Markdown.")
     ),
-    wait: float = typer.Option(
-        0.0, "--wait", metavar="SECONDS", help=tr("How long to wait for a device in use.")
-    ),
+    force: bool = common.FORCE,
+    wait: float = common.WAIT,
     json: bool = common.JSON,
 ) -> None:
     """Resolve the target, hold its device, check, print."""
@@ -152,11 +157,13 @@ def check(
 
     from rich.text import Text
 
-    from bench import lock, results_file
+    from bench import files, lock
     from bench.conformance.check import check as conform
     from bench.report import conformance
     from bench.runner.execute import stoppable
 
+    if out is not None:
+        files.check_target(out, force)
     resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
     console = common.console(stderr=True)
 
@@ -175,18 +182,14 @@ def check(
     else:
         common.show(conformance.render(report))
     if out is not None:
-        results_file.write_text(out, conformance.markdown(report))
+        path = files.write_beside(out, conformance.markdown(report), force)
+        if path != out:
+            common.complain(f"{out} is there meanwhile and stays; the report is {path}")
     raise typer.Exit(0 if report.passed else 1)
 
 
 def _resolve(target: str, found: list[Found]) -> Resolved:
-    """The target on this machine; raises HetbenchError when it is there by name alone."""
+    """The target on this machine; raises Unavailable when it is there by name alone."""
     from bench import discover
-    from bench.errors import HetbenchError, UsageError
 
-    try:
-        return discover.resolve(target, found)
-    except UsageError as error:
-        if any(one.devices for one in found):  # then another device was meant
-            raise
-        raise HetbenchError(str(error)) from error
+    return discover.resolve(target, found)

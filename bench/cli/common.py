@@ -6,14 +6,19 @@ files, devices and their software acts on no terminal, and every encoding can ca
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
+import math
+import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import typer
 
+from bench.errors import HetbenchError
+from bench.files import cannot_write
 from bench.plain import plain
 from bench.text import tr
 
@@ -42,14 +47,85 @@ NAMES = typer.Argument(
 ALL = typer.Option(
     False, "--all", help=tr("Also what is missing, with the reason, and what is simulated.")
 )
+FORCE = typer.Option(False, "--force", help=tr("Let --out replace a file that is there."))
+LONGEST_WAIT_S = 7 * 86_400.0
+
+
+def _waiting(value: float) -> float:
+    """A time to wait: NaN passes every comparison, so bounds alone do not stop it."""
+    if not math.isfinite(value) or not 0 <= value <= LONGEST_WAIT_S:
+        raise typer.BadParameter(tr(f"{value} is not from 0 to {LONGEST_WAIT_S:.0f} seconds"))
+    return value
+
+
+WAIT = typer.Option(
+    0.0,
+    "--wait",
+    metavar="SECONDS",
+    callback=_waiting,
+    help=tr("How long to wait for a device in use."),
+)
 PLAIN_WIDTH = 160
 """Columns of tables that go to a file or pipe, where nothing wraps."""
 
 
+@contextlib.contextmanager
+def standard_output() -> Iterator[None]:
+    """Print within it: a reader that has seen enough, such as head, is no error.
+
+    Raises CannotWrite for a full disk and the like.
+    """
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        drop_output()
+    except OSError as error:
+        drop_output()
+        raise cannot_write("standard output", error) from error
+
+
+def drop_output() -> None:
+    """Let what is still buffered, and all that follows, go nowhere; the exit code stays."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
+
+
 def print_json(value: Any) -> None:
     """One JSON document on standard output; in ASCII, with escapes for all else."""
-    json.dump(value, sys.stdout, indent=2, allow_nan=False)
-    sys.stdout.write("\n")
+    with standard_output():
+        json.dump(value, sys.stdout, indent=2, allow_nan=False)
+        sys.stdout.write("\n")
+
+
+def error(problem: HetbenchError) -> dict[str, Any]:
+    """An error as a JSON value, in English like all that is stored."""
+    return {"exit_code": problem.exit_code, "message": str(problem)}
+
+
+def complain(text: str) -> None:
+    """One translated line of an error on standard error; needs nothing that is not loaded yet."""
+    with contextlib.suppress(OSError):  # it is full or closed; the exit code still says it
+        sys.stderr.write(f"hetbench: {plain(tr(text))}\n")
+        sys.stderr.flush()
+
+
+def ready_streams() -> None:
+    """Before anything is printed: what an encoding lacks becomes an escape, not an error.
+
+    typer's own errors repeat the arguments, which a shell may have made of foreign file names; its
+    printing module is loaded here only where they need our console.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    if any(plain(word) != word for word in sys.argv):
+        from typer import rich_utils
+
+        from bench.cli.console import Console
+
+        vars(rich_utils)["Console"] = Console
 
 
 def console(stderr: bool = False) -> Console:
@@ -77,36 +153,16 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 
 def show(renderable: RenderableType) -> None:
     """Print to standard output."""
-    console().print(renderable)
+    with standard_output():
+        console().print(renderable)
 
 
 def say(text: str) -> None:
     """One translated line on standard output, not wrapped, so that paths can be copied."""
     from rich.text import Text
 
-    console().print(Text(tr(text)), soft_wrap=True)
-
-
-def complain(text: str) -> None:
-    """One translated line of an error on standard error; needs nothing that is not loaded yet."""
-    sys.stderr.write(f"hetbench: {plain(tr(text))}\n")
-
-
-def ready_streams() -> None:
-    """Before anything is printed: what an encoding lacks becomes an escape, not an error.
-
-    typer's own errors repeat the arguments, which a shell may have made of foreign file names; its
-    printing module is loaded here only where they need our console.
-    """
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
-    if any(plain(word) != word for word in sys.argv):
-        from typer import rich_utils
-
-        from bench.cli.console import Console
-
-        vars(rich_utils)["Console"] = Console
+    with standard_output():
+        console().print(Text(tr(text)), soft_wrap=True)
 
 
 def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:

@@ -14,10 +14,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bench.discover import Found, Resolved
+    from bench.errors import UsageError
     from bench.model import ModelCard
-    from bench.results import Results
     from bench.runner.plan import Plan
     from bench.runner.run import Finished
+    from bench.suite import Suite
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,6 +31,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def run(
+    context: typer.Context,
     suite: str = typer.Argument(
         "quick", metavar="[SUITE]", help=tr("A suite's name, or the path of a suite's TOML file.")
     ),
@@ -57,10 +59,18 @@ def run(
         metavar="SECONDS",
         help=tr("Most measuring time of a trial; the whole length of a sustained one."),
     ),
-    seed: int = typer.Option(0, "--seed", min=0, help=tr("Decides order and inputs.")),
+    seed: int = typer.Option(
+        0, "--seed", min=0, max=2**32 - 1, help=tr("Decides order and inputs.")
+    ),
     out: Path | None = typer.Option(None, "--out", "-o", help=tr("Where the results file goes.")),
+    force: bool = common.FORCE,
     resume: Path | None = typer.Option(
         None, "--resume", metavar="JOURNAL", help=tr("Go on with a run that was stopped.")
+    ),
+    allow_changed: bool = typer.Option(
+        False,
+        "--allow-changed",
+        help=tr("Resume although software, machine or model cards changed; the file says so."),
     ),
     dry_run: bool = typer.Option(
         False, "--dry-run", help=tr("Print the cases and do nothing else.")
@@ -74,9 +84,7 @@ def run(
         metavar="NAME=DIMS",
         help=tr("Shape of an input of --onnx, such as image=1x3x224x224. Repeatable."),
     ),
-    wait: float = typer.Option(
-        0.0, "--wait", metavar="SECONDS", help=tr("How long to wait for a device in use.")
-    ),
+    wait: float = common.WAIT,
     show_hostname: bool = typer.Option(
         False, "--show-hostname", help=tr("Store the hostname itself instead of a hash of it.")
     ),
@@ -93,15 +101,25 @@ def run(
     json: bool = common.JSON,
 ) -> None:
     """Plan, measure, write, print. Exit code 0 when everything ran and was valid."""
-    from bench import environment
+    from bench import environment, files
     from bench import suite as suites
     from bench.report.progress import Progress
     from bench.runner import plan as plans
     from bench.runner import run as runs
+    from bench.runner.journal import refuse_unfinished
 
     if resume is not None:
+        _refuse_settled(context)
+    else:
+        _check_combination(model, onnx, shape, allow_changed)
+    if out is not None:
+        files.check_target(out, force)
+        if resume is None:
+            refuse_unfinished(out)
+    if resume is not None:
+        known = {one.name: one for one in common.adapters(adapter, trust_adapter)}
         with Progress(common.console(stderr=True)) as progress:
-            done = runs.resume(resume, wait, trust_adapter, progress)
+            done = runs.resume(resume, out, force, known, allow_changed, wait, progress)
         _report(done, json, strict)
     cards = _own_models(onnx, shape)
     if cards and not precision:
@@ -109,6 +127,8 @@ def run(
     chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
     targets = _targets(target, common.find(adapter, trust_adapter, target), cards)
     cases = suites.cases(chosen, [one.target for one in targets], cards)
+    if not cases:
+        raise _nothing(chosen, targets)
     if dry_run:
         _print_plan(plans.make(chosen, targets, cases, seed, environment.collect()), json)
         return
@@ -121,18 +141,76 @@ def run(
         str(onnx.resolve()) if onnx else "",
     )
     with Progress(common.console(stderr=True)) as progress:
-        done = runs.start(plan, _out(out, plan), wait, progress)
+        if len(targets) > 1:
+            progress.note(
+                f"the {len(targets)} targets are measured one after another, trial by trial in "
+                "turn; for cards at the same time start one run a card"
+            )
+        done = runs.start(plan, out, force, wait, progress)
     _report(done, json, strict)
 
 
-def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
-    """The card of the person's own model, if there is one; raises RefusedInput or UsageError."""
-    from bench import own_model
+WITH_RESUME = {
+    *("resume", "out", "force", "allow_changed", "wait", "strict", "adapter", "trust_adapter"),
+    "json",
+}
+"""Parameters that mean something for a run whose plan is in its journal."""
+
+
+def _refuse_settled(context: typer.Context) -> None:
+    """Raises UsageError for what was given beside --resume although the journal has settled it."""
     from bench.errors import UsageError
 
+    needless = [
+        one.opts[0] if one.opts[0].startswith("-") else f"the suite {context.params['suite']!r}"
+        for one in context.command.params
+        if one.name not in WITH_RESUME and _is_given(context, one.name or "")
+    ]
+    if needless:
+        raise UsageError(
+            f"{', '.join(needless)} cannot be given with --resume: the journal says what is "
+            "measured, and how"
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _check_combination(
+    models: list[str], onnx: Path | None, shapes: list[str], allow_changed: bool
+) -> None:
+    """Raises UsageError for options of which one would do nothing."""
+    from bench.errors import UsageError
+
+    if allow_changed:
+        raise UsageError("--allow-changed belongs to --resume; name the journal too")
+    if onnx is None and shapes:
+        raise UsageError("--shape belongs to --onnx; name the ONNX file too")
+    if onnx is not None and models:
+        raise UsageError("--model and --onnx exclude each other; give one of them")
+
+
+def _nothing(suite: Suite, targets: Sequence[Resolved]) -> UsageError:
+    """Why no case is left to measure: zero cases are no success."""
+    from bench.errors import UsageError
+
+    backends = sorted({name for group in suite.cases for name in group.backends})
+    if backends and all(group.backends for group in suite.cases):
+        return UsageError(
+            f"nothing to measure: the suite {suite.name!r} is for the backends "
+            f"{', '.join(backends)}, and of no target here: "
+            f"{', '.join(target.target for target in targets)}"
+        )
+    return UsageError(f"nothing to measure: the suite {suite.name!r} lists no case")
+
+
+def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
+    """The card of the person's own model, if there is one; raises RefusedInput."""
+    from bench import own_model
+
     if onnx is None:
-        if shapes:
-            raise UsageError("--shape belongs to --onnx; name the ONNX file too")
         return []
     return [own_model.inspect(onnx, shapes)]
 
@@ -141,17 +219,17 @@ def _targets(
     wanted: Sequence[str], found: Sequence[Found], own: Sequence[ModelCard]
 ) -> list[Resolved]:
     """The named targets, or every real one, of a person's own model every one that can run it;
-    raises UsageError when there is none."""
+    raises Unavailable when there is none."""
     from bench import discover
-    from bench.errors import UsageError
+    from bench.errors import Unavailable
 
     names = list(wanted) or discover.defaults(found, "onnx" if own else "")
     if not names:
         if own:
-            raise UsageError(
+            raise Unavailable(
                 "no target that runs an ONNX file was found here; 'hetbench devices --all' says why"
             )
-        raise UsageError("no target was found here; 'hetbench devices --all' says why")
+        raise Unavailable("no target was found here; 'hetbench devices --all' says why")
     resolved = [discover.resolve(name, found) for name in names]
     return list({one.target: one for one in resolved}.values())
 
@@ -175,37 +253,51 @@ def _print_plan(plan: Plan, json: bool) -> None:
     common.say(str(takes))
 
 
-def _out(out: Path | None, plan: Plan) -> Path:
-    """Where the results file goes: results/DATE-SUITE.json unless the person said; of a person's
-    own model DATE-MODEL.json."""
-    if out is not None:
-        return out
-    stamp = plan.started_at.split("+")[0].replace(":", "").replace("-", "")
-    name = plan.cases[0].card.name if plan.onnx else plan.suite.name
-    return Path("results") / f"{stamp}-{name}.json"
-
-
 def _report(done: Finished, json: bool, strict: bool) -> None:
     """Print the results and leave with the exit code they deserve."""
+    from bench.errors import CannotWrite
+
+    try:
+        _print(done, json)
+    except CannotWrite as error:
+        raise CannotWrite(f"{error}; the results file is {done.path}") from error
+    if done.problem is not None:
+        common.complain(str(done.problem))
+    raise typer.Exit(_exit_code(done, strict))
+
+
+def _print(done: Finished, json: bool) -> None:
     from bench.report import table
 
     if json:
-        common.print_json(done.results.model_dump(mode="json"))
-    else:
-        common.show(table.render(done.results))
+        document = {
+            "path": done.path and str(done.path),
+            "journal": done.journal and str(done.journal),
+            "results": done.results.model_dump(mode="json"),
+        }
+        if done.problem is not None:
+            document["error"] = common.error(done.problem)
+        common.print_json(document)
+        return
+    common.show(table.render(done.results))
+    if done.path is not None:
         common.say(f"results file: {done.path}")
-        if done.journal:
-            common.say(f"stopped early; go on with: hetbench run --resume {done.journal}")
-    raise typer.Exit(_exit_code(done.results, strict))
+    if done.journal is not None:
+        common.say(f"stopped early; go on with: hetbench run --resume {done.journal}")
 
 
-def _exit_code(results: Results, strict: bool) -> int:
-    """0 all ran and valid, 1 outputs were wrong, 3 some case did not run, or --strict not met."""
+def _exit_code(done: Finished, strict: bool) -> int:
+    """6 not written where it belongs, 130 stopped, 3 some case did not run, 1 outputs were wrong,
+    3 --strict is not met, 0 all ran and valid."""
     from bench.report.strict import is_unsteady
 
-    statuses = {case.status for case in results.cases}
+    if done.problem is not None:
+        return done.problem.exit_code
+    if not done.results.run.complete:
+        return 130
+    statuses = {case.status for case in done.results.cases}
     if statuses - {"ok", "invalid"}:
         return 3
     if "invalid" in statuses:
         return 1
-    return 3 if strict and is_unsteady(results) else 0
+    return 3 if strict and is_unsteady(done.results) else 0

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from bench import process, registry
 from bench.conformance.context import Files
 from bench.discover import Resolved
-from bench.errors import HetbenchError
+from bench.errors import CannotWrite, HetbenchError
 from bench.model import ModelCard, Precision
 
 PROBE = "resnet8"
@@ -44,7 +44,7 @@ def prepare(
             card, wants = wanted[int(event["case"])]
             status, reason = event["status"], event["reason"]
             if status == "disk":
-                raise HetbenchError(reason)
+                raise CannotWrite(reason)
             found[event["case"]] = Files(
                 card.name,
                 wants,

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
-from rich.console import Console
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
@@ -108,14 +109,16 @@ class Progress:
             self._live.update(self._text(line, what))
 
     def _print(self, line: str, what: str = "") -> None:
-        self._console.print(self._text(line, what), highlight=False, soft_wrap=not self._live)
+        with contextlib.suppress(OSError):  # nobody reads it any more: no reason to end a run
+            text = self._text(line, what)
+            self._console.print(text, highlight=False, soft_wrap=not self._live)
 
-    def _text(self, line: str, what: str) -> Text:
+    def _text(self, line: str, what: str) -> RenderableType:
         """One line, or two in a terminal too narrow for it: nothing in either is cut off."""
         one = Text(f"{line}  {what}" if what else line, overflow="fold")
-        if not self._live or one.cell_len <= self._console.width:
+        if not what or not self._live or one.cell_len <= self._console.width:
             return one
-        return Text(f"{line}\n{INDENT}{what}" if what else line, overflow="fold")
+        return Group(Text(line, overflow="fold"), Text(f"{INDENT}{what}", overflow="fold"))
 
 
 def _clock(seconds: float) -> str:

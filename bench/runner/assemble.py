@@ -31,8 +31,10 @@ def results(
     meters: Mapping[str, Meter],
     complete: bool,
     resumed: int,
+    changed: list[str],
 ) -> Results:
-    """The results file's content; every planned case is in it, run or not."""
+    """The results file's content; every planned case is in it, run or not. `changed` says what
+    was not as before when the run was resumed."""
     cases = [_case(case, states[case.id], plan) for case in plan.cases]
     return Results(
         kind="hetbench-results",
@@ -47,6 +49,7 @@ def results(
             resumed=resumed,
             seed=plan.seed,
             order=[str(step) for step in plan.order],
+            changed=changed,
         ),
         suite=Suite(
             name=plan.suite.name,
@@ -81,7 +84,10 @@ def results(
             for target in plan.targets
         ],
         cases=cases,
-        warnings=[Warning(text=text, case=case) for text, case in run_warnings(plan, cases)],
+        warnings=[
+            *(Warning(text=f"the run was continued although {text}") for text in changed),
+            *(Warning(text=text, case=case) for text, case in run_warnings(plan, cases)),
+        ],
     )
 
 

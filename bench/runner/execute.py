@@ -32,51 +32,51 @@ def execute(
 ) -> bool:
     """Run what remains of the plan; True when all of it was done, False when told to stop.
 
-    Raises HetbenchError when the journal cannot be written; everything before that is safe.
+    Raises CannotWrite when the journal cannot be written; the state then has the trial that it
+    could not take, and everything before is safe.
     """
     cases = {case.id: case for case in plan.cases}
     positions = {step: position for position, step in enumerate(plan.order)}
-    current: tuple[Case, int] | None = None
+    current: tuple[Case, int, str] | None = None
     try:
-        with stoppable():
-            rest(plan, meters, listener)
-            while steps := remaining(plan, states):
-                step = steps[0]
-                case, state = cases[step.case_id], states[step.case_id]
-                if not state.prepared:
-                    preparing.prepare(plan, case.card.name, states, listener)
-                    continue
-                if preparing.mend(plan, case, states, listener):
-                    continue
-                if state.batch is None:
-                    search(plan, case, state, meters[case.target], journal, listener)
-                    continue
-                current = (case, step.index)
-                done = len(plan.order) - len(steps)
-                listener.trial_started(case, step.index, done, len(plan.order))
-                record = trial.run(
-                    case,
-                    plan.target(case),
-                    state,
-                    step.index,
-                    positions[step],
-                    plan.seed,
-                    meters[case.target],
-                    listener,
-                )
-                keep(case, state, record, journal)
-                current = None
-                listener.trial_finished(case, record)
+        rest(plan, meters, listener)
+        while steps := remaining(plan, states):
+            step = steps[0]
+            case, state = cases[step.case_id], states[step.case_id]
+            if not state.prepared:
+                preparing.prepare(plan, case.card.name, states, listener)
+                continue
+            if preparing.mend(plan, case, states, listener):
+                continue
+            if state.batch is None:
+                search(plan, case, state, meters[case.target], journal, listener)
+                continue
+            current = (case, step.index, timestamp())
+            done = len(plan.order) - len(steps)
+            listener.trial_started(case, step.index, done, len(plan.order))
+            record = trial.run(
+                case,
+                plan.target(case),
+                state,
+                step.index,
+                positions[step],
+                plan.seed,
+                meters[case.target],
+                listener,
+            )
+            keep(case, state, record, journal)
+            current = None
+            listener.trial_finished(case, record)
     except KeyboardInterrupt:
-        if current is not None:
-            case, index = current
+        if current is not None and current[1] not in states[current[0].id].trials:
+            case, index, started_at = current
             record = Trial(
                 index=index,
-                position=0,
+                position=None,
                 status="interrupted",
                 reason="the run was stopped during this trial",
-                started_at=timestamp(),
-                wall_s=0.0,
+                started_at=started_at,
+                wall_s=None,
             )
             states[case.id].add(record)  # shown, but not journalled: --resume runs it again
             listener.trial_finished(case, record)
@@ -95,9 +95,11 @@ def rest(plan: Plan, meters: Mapping[str, Meter], listener: Listener) -> None:
 
 
 def keep(case: Case, state: CaseState, record: Trial, journal: Journal) -> None:
-    """Put a finished trial on disk, then into the state."""
-    journal.append({"case": case.id, "trial": record.model_dump(mode="json")})
-    state.add(record)
+    """Put a finished trial on disk and into the state; also where the disk does not take it."""
+    try:
+        journal.append({"case": case.id, "trial": record.model_dump(mode="json")})
+    finally:
+        state.add(record)
 
 
 def search(

@@ -8,9 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from bench import __version__
 from bench.discover import Resolved
 from bench.environment import Environment
 from bench.suite import Case, Suite
+
+MAX_SEED = 2**32 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +41,24 @@ class Plan:
     environment: Environment
     onnx: str = ""
     """Path of the user's own model; empty for the zoo."""
+    hetbench_version: str = __version__
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for a plan that does not hold together; a journal may hold any."""
+        uuid.UUID(self.run_id)
+        datetime.fromisoformat(self.started_at)
+        if not 0 <= self.seed <= MAX_SEED:
+            raise ValueError(f"the seed must be from 0 to {MAX_SEED}")
+        cases = {case.id: case for case in self.cases}
+        targets = {target.target for target in self.targets}
+        if len(cases) != len(self.cases) or len(targets) != len(self.targets):
+            raise ValueError("a case or a target stands twice")
+        if any(case.target not in targets for case in self.cases):
+            raise ValueError("a case is of a target that is not there")
+        if len(set(self.order)) != len(self.order):
+            raise ValueError("a trial stands twice")
+        if any(step.case_id not in cases or step.index < 0 for step in self.order):
+            raise ValueError("a trial is of a case that is not there")
 
     def target(self, case: Case) -> Resolved:
         """The resolved target of a case."""

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bench import cache, process
 from bench.discover import Resolved
-from bench.errors import HetbenchError
+from bench.errors import CannotWrite, HetbenchError
 from bench.results import Status
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
@@ -26,7 +26,7 @@ AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0
 MAX_REASON = 2_000
 
-Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | OSError]]
+Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | HetbenchError]]
 
 
 def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: Listener) -> None:
@@ -52,8 +52,8 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             threading.Thread(target=_child, args=(plan, cases, events), daemon=True).start()
             running += 1
         cases, event = events.get()
-        if isinstance(event, OSError):
-            raise HetbenchError(f"no process could be started to prepare models: {event}")
+        if isinstance(event, HetbenchError):
+            raise event
         if isinstance(event, process.Outcome):
             running -= 1
             _settle_rest([case for case in cases if case.id not in done], states, event)
@@ -77,7 +77,7 @@ def _take(state: CaseState, event: process.Event) -> None:
     )
     reason = str(event.get("reason"))[:MAX_REASON]
     if event.get("status") == "disk":
-        raise HetbenchError(reason)
+        raise CannotWrite(reason)
     status: Status = next((s for s in get_args(Status) if s == event.get("status")), "failed")
     if status != "ok":
         state.settled = (status, reason)
@@ -134,7 +134,7 @@ def _child(
         outcome = process.run(
             job, lambda event: events.put((cases, event)), timeout_s, target.environment
         )
-    except OSError as error:  # no process or descriptor to be had; the main thread must not wait
+    except HetbenchError as error:  # no process is to be had; the main thread must not wait
         events.put((cases, error))
     else:
         events.put((cases, outcome))

@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from bench import discover, registry, results_file, trust
-from bench.errors import UsageError
+from pydantic import ValidationError
+
+from bench import files, results_file
+from bench.adapter import Adapter
+from bench.errors import CannotWrite, RefusedInput, UsageError
 from bench.lock import DeviceLocks
-from bench.probe import Candidate
 from bench.results import Results
-from bench.runner import assemble, duration, execute, state
-from bench.runner.journal import Journal, path_for
+from bench.runner import again, assemble, duration, execute, state
+from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
@@ -30,35 +32,81 @@ class Finished:
     """What a run left behind."""
 
     results: Results
-    path: Path
+    path: Path | None
+    """Where the results went: where asked, beside it, or elsewhere; None when nowhere."""
     journal: Path | None
-    """Where a run that was stopped can be taken up again; None when all of it was done."""
+    """Where the run can be taken up again; None when all of it is done, or when it is gone."""
+    problem: CannotWrite | None
+    """Why the journal or the results could not be written where they belong."""
 
 
-def start(plan: Plan, out: Path, wait_s: float, listener: Listener) -> Finished:
-    """Carry out a new plan; raises DeviceBusy, RefusedInput for a journal in the way, and
-    HetbenchError when nothing can be written."""
-    with _devices(plan, wait_s, listener), Journal.create(path_for(out), plan) as journal:
-        return _carry_out(plan, state.fresh(plan), journal, out, 0, listener)
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """A run about to be carried out."""
+
+    plan: Plan
+    """As it began, which is what the results file says."""
+    acting: Plan
+    """The same with the cards, adapters and devices that are here now."""
+    states: dict[str, state.CaseState]
+    journal: Journal
+    out: Path
+    force: bool
+    resumed: int
+    changed: tuple[str, ...]
 
 
-def resume(path: Path, wait_s: float, trusted: bool, listener: Listener) -> Finished:
+def start(plan: Plan, out: Path | None, force: bool, wait_s: float, listener: Listener) -> Finished:
+    """Carry out a new plan; without `out` the file is named after time and suite.
+
+    Raises DeviceBusy, UsageError for a journal in the way, CannotWrite when it cannot begin.
+    """
+    with execute.stoppable(), _devices(plan, wait_s, listener):
+        if out is not None:
+            journal = Journal.create(path_for(out), plan)
+        else:
+            journal, out = Journal.create_beside(_default_out(plan), plan)
+        work = _Work(plan, plan, state.fresh(plan), journal, out, force, 0, ())
+        with journal, _dropped_if_idle(journal), _kept_is_said(journal, listener):
+            return _carry_out(work, _meters(plan, work.states), listener)
+
+
+def resume(
+    path: Path,
+    out: Path | None,
+    force: bool,
+    adapters: Mapping[str, Adapter],
+    allow_changed: bool,
+    wait_s: float,
+    listener: Listener,
+) -> Finished:
     """Take up the run of a journal on the devices it began on; raises as `start` does, and
-    UsageError when this is another machine, or when the journal holds an adapter from outside
-    and `trusted` is False."""
+    RefusedInput for a damaged journal and, unless `allow_changed`, when anything is not as it
+    was. `adapters` are those that may be used, by name."""
     journal, plan, entries = Journal.reopen(path)
-    with journal:
-        for adapter in {target.adapter.name: target.adapter for target in plan.targets}.values():
-            if registry.adapters().get(adapter.name) != adapter:
-                trust.require_trust(adapter, path, trusted)
-        done = [entry for entry in entries if "resumed" not in entry]
-        states = state.restore(plan, done)
-        _check_devices(plan)
-        with _devices(plan, wait_s, listener):
-            journal.append({"resumed": timestamp()})
-            out = path.with_name(path.name.removesuffix(".journal"))
-            times = len(entries) - len(done) + 1
-            return _carry_out(plan, states, journal, out, times, listener)
+    with execute.stoppable(), journal:
+        out = out or _out_of(path)
+        if out.absolute() == path.absolute():
+            raise UsageError("--out and --resume name the same file; choose another --out")
+        states = state.restore(plan, entries)
+        times = [entry for entry in entries if "resumed" in entry]
+        acting, changed = again.renew(plan, adapters)
+        if changed and not allow_changed:
+            raise RefusedInput(
+                f"{path} cannot be continued as it began: {'; '.join(changed)}. Resume it where "
+                "it was started, or let the two be mixed with --allow-changed, which the results "
+                "file then says for ever"
+            )
+        changed += [text for entry in times for text in entry.get("changed", ())]
+        with _devices(acting, wait_s, listener), _kept_is_said(journal, listener):
+            meters = _meters(acting, states)
+            work = _Work(
+                *(plan, acting, states, journal, out, force or _is_of(out, plan)),
+                *(len(times) + 1, tuple(dict.fromkeys(changed))),
+            )
+            _check(work, meters)
+            journal.append({"resumed": timestamp(), "changed": changed})
+            return _carry_out(work, meters, listener)
 
 
 @contextmanager
@@ -71,30 +119,15 @@ def _devices(plan: Plan, wait_s: float, listener: Listener) -> Iterator[None]:
         yield
 
 
-def _carry_out(
-    plan: Plan,
-    states: dict[str, state.CaseState],
-    journal: Journal,
-    out: Path,
-    resumed: int,
-    listener: Listener,
-) -> Finished:
-    origin_ns = _origin_ns(plan, state.last_ns(states))
-    meters = {target.target: Meter(target, origin_ns) for target in plan.targets}
-    left = state.remaining(plan, states)
-    listener.note(str(duration.estimate(plan, left, powered(meters))))
-    complete = execute.execute(plan, states, meters, journal, listener)
-    results = assemble.results(plan, states, meters, complete, resumed)
-    results_file.write(out, results)
-    if not complete:
-        return Finished(results, out, journal.path)
-    journal.remove()
-    return Finished(results, out, None)
-
-
 def powered(meters: Mapping[str, Meter]) -> set[str]:
     """The targets whose power is read."""
     return {target for target, meter in meters.items() if meter.device_power}
+
+
+def _meters(plan: Plan, states: Mapping[str, state.CaseState]) -> dict[str, Meter]:
+    """The sensors of every target, on the run's clock."""
+    origin_ns = _origin_ns(plan, state.last_ns(states))
+    return {target.target: Meter(target, origin_ns) for target in plan.targets}
 
 
 def _origin_ns(plan: Plan, last_ns: int) -> int:
@@ -111,18 +144,94 @@ def _origin_ns(plan: Plan, last_ns: int) -> int:
     return time.monotonic_ns() - so_far_ns
 
 
-def _check_devices(plan: Plan) -> None:
-    """Refuse to mix two machines in one results file."""
-    wanted: list[Candidate] = []
-    for target in plan.targets:
-        candidate = Candidate(target.backend, target.adapter, target.options)
-        if candidate not in wanted:
-            wanted.append(candidate)
-    found = discover.discover(wanted)
-    for before in plan.targets:
-        now = discover.resolve(before.target, found)
-        if (now.device.name, now.device.uuid) != (before.device.name, before.device.uuid):
-            raise UsageError(
-                f"the run was started on {before.device.name}, but {before.target} is now "
-                f"{now.device.name}; resume it on the machine it was started on"
+@contextmanager
+def _dropped_if_idle(journal: Journal) -> Iterator[None]:
+    """After an error, drop a journal in which nothing is finished: it would only be in the way."""
+    try:
+        yield
+    except BaseException:
+        if journal.lines == 1:
+            journal.remove()
+        raise
+
+
+@contextmanager
+def _kept_is_said(journal: Journal, listener: Listener) -> Iterator[None]:
+    """After an error, say where what was finished is kept."""
+    try:
+        yield
+    except BaseException:
+        if journal.lines > 1 and journal.exists():
+            listener.note(
+                f"what was finished is kept; go on with: hetbench run --resume {journal.path}"
             )
+        raise
+
+
+def _carry_out(work: _Work, meters: Mapping[str, Meter], listener: Listener) -> Finished:
+    problem = None
+    left = state.remaining(work.acting, work.states)
+    listener.note(str(duration.estimate(work.acting, left, powered(meters))))
+    try:
+        complete = execute.execute(work.acting, work.states, meters, work.journal, listener)
+    except CannotWrite as error:  # no more can be kept safe; what is there must still be
+        if not any(one.trials for one in work.states.values()):
+            raise
+        complete, problem = False, error
+    results = _results(work, meters, complete)
+    path, failure = _write(work.out, results, work.force)
+    problem = problem or failure
+    if path is not None and path.parent == work.out.parent and path != work.out:
+        listener.note(f"{work.out} is there meanwhile and stays; the results went beside it")
+    if complete and problem is None:
+        work.journal.remove()
+        return Finished(results, path, None, None)
+    kept = work.journal.path if work.journal.exists() else None
+    return Finished(results, path, kept, problem)
+
+
+def _write(out: Path, results: Results, replace: bool) -> tuple[Path | None, CannotWrite | None]:
+    """Write the results at or beside `out`, or else anywhere: where they went, what went wrong."""
+    text = results_file.dumps(results)
+    try:
+        return files.write_beside(out, text, replace), None
+    except CannotWrite as error:
+        try:
+            return files.write_elsewhere(out.name, text), error
+        except CannotWrite:
+            return None, error
+
+
+def _results(work: _Work, meters: Mapping[str, Meter], complete: bool) -> Results:
+    return assemble.results(
+        work.plan, work.states, meters, complete, work.resumed, list(work.changed)
+    )
+
+
+def _check(work: _Work, meters: Mapping[str, Meter]) -> None:
+    """Refuse a journal of which no results file could be made, before anything is measured."""
+    try:
+        _results(work, meters, complete=False)
+    except (ValidationError, KeyError, TypeError, ValueError) as error:
+        raise RefusedInput(f"{work.journal.path} does not make a results file") from error
+
+
+def _default_out(plan: Plan) -> Path:
+    """`results/DATE-SUITE.json`; of a person's own model `results/DATE-MODEL.json`."""
+    stamp = plan.started_at.split("+")[0].replace(":", "").replace("-", "")
+    name = plan.cases[0].card.name if plan.onnx else plan.suite.name
+    return Path("results") / f"{stamp}-{files.slug(name)}.json"
+
+
+def _out_of(journal: Path) -> Path:
+    """The results file a journal belongs to; never the journal itself."""
+    name = journal.name.removesuffix(SUFFIX)
+    return journal.with_name(name if name != journal.name else f"{name}.json")
+
+
+def _is_of(out: Path, plan: Plan) -> bool:
+    """Whether a file is what an earlier part of this very run left, which is to be completed."""
+    try:
+        return results_file.read(out).run.id == plan.run_id
+    except RefusedInput:
+        return False

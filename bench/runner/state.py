@@ -7,13 +7,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import RootModel, ValidationError
 
 from bench.bounds import Text
 from bench.errors import RefusedInput
 from bench.results import BatchPoint, Record, SearchEnd, Status, Trial
 from bench.runner.plan import Plan, Step
 
+_Changed = RootModel[list[str]]
 BATCH_GAIN = 1.03
 """The chosen batch is the smallest whose throughput is within this factor of the best."""
 
@@ -68,8 +69,13 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
     planned = set(plan.order)
     for number, entry in enumerate(entries, 2):
         try:
+            if "resumed" in entry:
+                _Changed.model_validate(entry["changed"])
+                continue
             state = states[entry["case"]]
             if "search" in entry:
+                if state.search is not None:
+                    raise RefusedInput(f"line {number} of the journal is of a search done before")
                 state.search = Search.model_validate(entry["search"])
                 state.batch = choose(state.search.points)
                 continue
@@ -80,6 +86,8 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
             ) from error
         if Step(entry["case"], trial.index) not in planned:
             raise RefusedInput(f"line {number} of the journal is of a trial that was not planned")
+        if trial.index in state.trials:
+            raise RefusedInput(f"line {number} of the journal is of a trial that stands before it")
         state.add(trial)
     return states
 
@@ -91,7 +99,7 @@ def last_ns(states: Mapping[str, CaseState]) -> int:
         for trial in state.trials.values():
             if trial.clock is not None and trial.clock.source != "simulated":
                 # its sensors read on after its last series, but not after its own end
-                rest_ns = round(1e9 * trial.wall_s)
+                rest_ns = round(1e9 * (trial.wall_s or 0.0))
                 ends += [series.end_ns + rest_ns for series in trial.series.values()]
     return max(ends)
 

@@ -24,5 +24,5 @@ def test_devices_says_what_is_missing(hetbench: Command) -> None:
 def test_a_run_is_refused(hetbench: Command) -> None:
     answer = hetbench("run", "quick", "-t", "onnxruntime@npu:0", "--json")
     print(answer.err)
-    assert answer.code == 2
+    assert answer.code == 5
     assert "CANNExecutionProvider" in answer.err

@@ -68,7 +68,7 @@ def case_of(
     if not answer.out:
         pytest.fail(answer.err)
     case: dict[str, Any]
-    (case,) = answer.json["cases"]
+    (case,) = answer.json["results"]["cases"]
     print(f"{case['id']}: {case['status']}, {case['reason'] or 'no remark'}")
     for trial in case["trials"]:
         print({key: trial[key] for key in ("reason", "placement", "fidelity", "cold_start")})

@@ -167,7 +167,7 @@ def test_nothing_comes_of_nothing() -> None:
 
 def test_every_figure_of_a_file_can_be_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "some.json"
-    results_file.write(path, results())
+    path.write_text(results_file.dumps(results()))
     stored = results_file.read(path).cases[0]
     for trial in stored.trials:
         again = derive(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench import process
+from bench.errors import HetbenchError
 from bench.process import Event, Outcome
 from tests.processes import is_gone
 
@@ -201,3 +203,14 @@ process.run({{"kind": "odd", "do": "hang"}}, lambda e: print(e["pid"], flush=Tru
     parent.kill()
     parent.communicate()
     assert is_gone(child)
+
+
+def test_a_limit_on_processes_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*args: object, **kwargs: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    monkeypatch.setattr(process.subprocess, "Popen", refused)
+    with pytest.raises(HetbenchError, match=r"no process could be started: .*ulimit -u"):
+        process.run({"kind": "odd"}, lambda event: None, 1.0)
+    assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

@@ -12,7 +12,7 @@ import pytest
 
 from bench import toml, trust
 from bench.adapter import Adapter
-from bench.errors import UsageError
+from bench.errors import CannotWrite, UsageError
 from bench.scaffold import new_adapter
 
 ROOT = Path(__file__).parents[2]
@@ -82,5 +82,5 @@ def test_nothing_is_overwritten(tmp_path, python):
 
 def test_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="cannot write"):
+    with pytest.raises(CannotWrite, match="cannot write"):
         new_adapter("acme", tmp_path / "file")

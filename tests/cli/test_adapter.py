@@ -79,7 +79,7 @@ def test_new_writes_what_show_and_check_take(cli: Cli) -> None:
     assert cli("adapter", "new", "acme").returncode == 2
     trusted = ("--adapter", "acme.toml", "--trust-adapter")
     check = cli("adapter", "check", "torch@acme:0", *trusted)
-    assert check.returncode == 3
+    assert check.returncode == 5
     assert "not available" in check.stderr
     package = cli("adapter", "new", "acme", "--python", "--folder", "sub")
     assert "sub/hetbench-acme/pyproject.toml" in package.stdout
@@ -128,7 +128,7 @@ def test_a_device_in_use_is_not_checked(cli: Cli) -> None:
         while not any((cli.folder / "locks").iterdir()) and time.monotonic() < deadline:
             time.sleep(0.05)
         done = cli("adapter", "check", "simulated@sim:4")
-        assert done.returncode == 3
+        assert done.returncode == 5
         assert "in use" in done.stderr
         assert "hetbench adapter check" in done.stderr
     finally:

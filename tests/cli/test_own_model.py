@@ -10,6 +10,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.cli.test_run_faults import wait_for_trials
 from tests.conftest import Cli
 
 RUN = ["run", "smoke", "-s", "single-stream", "-t", "onnxruntime@cpu:0"]
@@ -81,3 +82,19 @@ def test_without_a_target_it_runs_where_an_onnx_file_can(cli: Cli, model: Path) 
     assert not {one for one in targets if one.startswith(("torch", "simulated"))}
     (path,) = (cli.folder / "results").iterdir()  # named after the model
     assert re.fullmatch(r"\d+T\d+-my-own-v2\.json", path.name)
+
+
+def test_a_killed_run_goes_on_with_the_same_file_alone(cli: Cli, model: Path) -> None:
+    args = [*RUN, "--onnx", str(model), "--shape", "x=2x5x8", "--trials", "3", "-o", "r.json"]
+    run = cli.start(*args)
+    wait_for_trials(cli.folder / "r.json.journal", 1)
+    run.kill()
+    run.communicate()
+    whole = model.read_bytes()
+    model.write_bytes(whole[:-1] + b"!")
+    changed = cli("run", "--resume", "r.json.journal", "--allow-changed")
+    assert changed.returncode == 4
+    assert "is not the file any more that the run began with" in changed.stderr
+    model.write_bytes(whole)
+    results = cli.json("run", "--resume", "r.json.journal", "--out", "r.json")
+    assert [trial["status"] for trial in results["cases"][0]["trials"]] == ["ok"] * 3

@@ -94,7 +94,7 @@ def test_a_dry_run_leaves_nothing(cli: Cli) -> None:
 
 def test_only_json_on_standard_output(cli: Cli) -> None:
     done = cli("run", "smoke", "-t", "simulated@sim:0", "--json")
-    assert json.loads(done.stdout)["kind"] == "hetbench-results"
+    assert json.loads(done.stdout)["results"]["kind"] == "hetbench-results"
     assert "[1/2]" in done.stderr
 
 

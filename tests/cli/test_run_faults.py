@@ -97,7 +97,7 @@ def test_a_real_memory_limit(cli: Cli, suite: Write) -> None:
         text=True,
         check=False,
     )
-    (case,) = json.loads(done.stdout)["cases"]
+    (case,) = json.loads(done.stdout)["results"]["cases"]
     assert (case["status"], done.returncode) == ("out-of-memory", 3)
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != limit
 
@@ -115,7 +115,7 @@ def test_ctrl_c_keeps_what_is_done_and_resume_finishes(cli: Cli, suite: Write) -
     wait_for_trials(cli.folder / "r.json.journal", 2)
     run.send_signal(signal.SIGINT)
     out, err = run.communicate(timeout=60)
-    assert run.returncode == 3, err
+    assert run.returncode == 130, err
     assert "--resume" in out
     stopped = json.loads((cli.folder / "r.json").read_text())
     done = [t for t in stopped["cases"][0]["trials"] if t["status"] == "ok"]
@@ -134,10 +134,16 @@ def test_kill_9_loses_no_finished_trial(cli: Cli, suite: Write) -> None:
     wait_for_trials(journal, 2)
     run.kill()
     run.communicate()
-    done = [json.loads(line)["trial"] for line in journal.read_text().splitlines()[1:]]
+    done = [entry(line)["trial"] for line in journal.read_text().splitlines()[1:]]
     with journal.open("a") as file:
-        file.write('{"case": "torn li')
+        file.write('0123456789abcdef {"case": "torn li')
     finish(cli.json("run", "--resume", "r.json.journal"), done, 5)
+
+
+def entry(line: str) -> dict[str, Any]:
+    """The record in a line of a journal, behind its checksum."""
+    record: dict[str, Any] = json.loads(line.partition(" ")[2])
+    return record
 
 
 def finish(results: dict[str, Any], before: list[dict[str, Any]], planned: int) -> None:
@@ -173,8 +179,16 @@ def test_a_full_disk_leaves_the_old_file_intact(cli: Cli, suite: Write) -> None:
         old.write_text("the old file")
         (small / "ballast").write_bytes(b"x" * (100 << 10))
         path = suite(trials=40)
-        done = cli("run", path, "-t", "simulated+latency_us=1000+jitter=0.3@sim:0", "-o", str(old))
-        assert done.returncode == 3
+        done = cli(
+            "run",
+            path,
+            "-t",
+            "simulated+latency_us=1000+jitter=0.3@sim:0",
+            "-o",
+            str(old),
+            "--force",
+        )
+        assert done.returncode == 6
         assert "the disk is full" in done.stderr
         assert "Traceback" not in done.stderr
         assert old.read_text() == "the old file"
@@ -190,7 +204,7 @@ def test_a_device_in_use_is_refused_with_its_holder(cli: Cli, suite: Write) -> N
     other = cli("run", suite(), "-t", "simulated@sim:1", "-o", "c.json")
     run.kill()
     run.communicate()
-    assert second.returncode == 3
+    assert second.returncode == 5
     assert str(run.pid) in second.stderr
     assert other.returncode == 0
     after = cli("run", suite(), "-t", "simulated@sim:0", "-o", "d.json")

@@ -27,7 +27,7 @@ def run(cli: Cli) -> Callable[..., tuple[Any, int]]:
             "HETBENCH_SIMULATED_STATE": str(cli.folder / f"state{len(list(cli.folder.iterdir()))}")
         }
         done = cli("run", *args, "-t", f"simulated+{options}@sim:0", "--json", env=env)
-        return json.loads(done.stdout), done.returncode
+        return json.loads(done.stdout)["results"], done.returncode
 
     return go
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -14,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from bench.errors import HetbenchError, RefusedInput
+from bench.errors import DeviceBusy, HetbenchError, RefusedInput, UsageError
 from bench.results import Trial
-from bench.runner.journal import Journal, path_for
+from bench.runner.journal import Journal, path_for, refuse_unfinished
 from bench.runner.plan import Plan
 
 from ..examples import trial
@@ -36,6 +38,15 @@ def plan() -> Plan:
 def entry(plan: Plan, number: int = 0) -> dict[str, Any]:
     step = plan.order[number]
     return {"case": step.case_id, "trial": trial(step.index).model_dump(mode="json")}
+
+
+def summed(text: bytes) -> bytes:
+    """A line with a checksum that is right: what damage is not, but a forger can make."""
+    return hashlib.sha256(text).hexdigest()[:16].encode() + b" " + text + b"\n"
+
+
+def first(**fields: Any) -> bytes:
+    return summed(json.dumps({"run": "r", "line": 1, **fields}).encode())
 
 
 def written(path: Path, plan: Plan, count: int = 2) -> None:
@@ -77,7 +88,8 @@ def test_the_torn_last_line_is_cut_off(path: Path, plan: Plan, torn: str) -> Non
         assert len(entries) == 2
         assert path.read_bytes() == whole
         journal.append(entry(plan, 2))
-    assert [json.loads(line)["case"] for line in path.read_text().splitlines()[1:]] == [
+    lines = path.read_text().splitlines()[1:]
+    assert [json.loads(line.partition(" ")[2])["case"] for line in lines] == [
         step.case_id for step in plan.order[:3]
     ]
 
@@ -109,16 +121,21 @@ def test_damage_before_the_end_is_refused_and_nothing_is_cut(path: Path, plan: P
     [
         (b"", "is not a journal of this version of hetbench"),
         (b"no newline", "is not a journal of this version of hetbench"),
+        (b"0123456789abcdef {}\n", "is not a journal, or is damaged in line 1"),
         (b"text\nand more\n", "is not a journal, or is damaged in line 1"),
         (b"\x7fELF\x00\n\xff\xfe", "is not a journal, or is damaged in line 1"),
         (b"[1]\n", "is not a journal, or is damaged in line 1"),
         (b"[" * 100_000 + b"\n", "is not a journal, or is damaged in line 1"),
-        (b"{}\n{}\n", "is not a journal of this version of hetbench"),
-        (b'{"kind": "hetbench-results"}\n', "is not a journal of this version of hetbench"),
-        (b'{"kind": "hetbench-journal", "version": 2, "plan": {}}\n', "of this version of hetb"),
-        (b'{"kind": "hetbench-journal", "version": 1}\n', "plan: None is not a table"),
-        (b'{"kind": "hetbench-journal", "version": 1, "plan": {}}\n', "plan: the key 'run_id' is"),
-        (b'{"kind": "hetbench-journal", "version": 1, "plan": {"x": 1}}\n', "plan.x: unknown key"),
+        (b'{"kind": "hetbench-journal", "version": 1}\n', "is not a journal, or is damaged in"),
+        (summed(b"[1]"), "is not a journal, or is damaged in line 1"),
+        (summed(b"[" * 100_000), "is not a journal, or is damaged in line 1"),
+        (summed(b"{}"), "line 1 of"),
+        (first(), "is not a journal of this version of hetbench"),
+        (first(kind="hetbench-results"), "is not a journal of this version of hetbench"),
+        (first(kind="hetbench-journal", version=1), "of this version of hetbench"),
+        (first(kind="hetbench-journal", version=2), "plan: None is not a table"),
+        (first(kind="hetbench-journal", version=2, plan={}), "plan: the key 'run_id' is"),
+        (first(kind="hetbench-journal", version=2, plan={"x": 1}), "plan.x: unknown key"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_alone(path: Path, data: bytes, said: str) -> None:
@@ -137,9 +154,102 @@ def test_a_journal_that_is_not_there(path: Path) -> None:
 def test_an_unfinished_journal_is_not_written_over(path: Path, plan: Plan) -> None:
     written(path, plan)
     before = path.read_bytes()
-    with pytest.raises(RefusedInput, match=r"did not finish; continue it with --resume .*journal"):
+    with pytest.raises(UsageError, match=r"did not finish; continue it with --resume .*journal"):
         Journal.create(path, plan)
     assert path.read_bytes() == before
+
+
+def test_a_journal_of_a_live_run_is_neither_resumed_nor_harmed(path: Path, plan: Plan) -> None:
+    with Journal.create(path, plan):
+        with pytest.raises(DeviceBusy) as busy:
+            refuse_unfinished(path.with_suffix(""))
+        assert "still going on" in str(busy.value)
+        assert not re.search("delete|remove|resume", str(busy.value))
+
+
+def test_what_lies_in_the_way_is_not_opened_for_long(path: Path, plan: Plan) -> None:
+    os.mkfifo(path)
+    with pytest.raises(UsageError, match="is in the way"):
+        Journal.create(path, plan)
+    with pytest.raises(RefusedInput, match="is not a plain file"):
+        Journal.reopen(path)
+    path.unlink()
+    path.symlink_to("nowhere")
+    with pytest.raises(UsageError, match="is in the way"):
+        Journal.create(path, plan)
+    with pytest.raises(RefusedInput, match="cannot open"):
+        Journal.reopen(path)
+    assert names(path) == [path.name]
+
+
+def names(path: Path) -> list[str]:
+    return sorted(one.name for one in path.parent.iterdir())
+
+
+def test_runs_of_the_same_second_get_a_name_each(tmp_path: Path, plan: Plan) -> None:
+    out = tmp_path / "a.json"
+    out.write_text("an older file")
+    found = [Journal.create_beside(out, plan) for _ in range(3)]
+    assert [place.name for _, place in found] == ["a-2.json", "a-3.json", "a-4.json"]
+    assert found[0][0].path.name == "a-2.json.journal"
+    for journal, _ in found:
+        journal.remove()
+    assert names(out) == ["a.json"]
+
+
+def test_every_flipped_bit_is_noticed(path: Path, plan: Plan) -> None:
+    written(path, plan, 3)
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    missed = []
+    for place in [*range(0, len(whole), 41), *range(len(whole) - 20, len(whole))]:
+        for bit in (0, 3, 7):
+            damaged = bytearray(whole)
+            damaged[place] ^= 1 << bit
+            path.write_bytes(damaged)
+            number = 1 + whole[:place].count(b"\n")
+            try:
+                Journal.reopen(path)[0].remove()
+                missed.append((place, bit, "accepted"))
+            except RefusedInput as refused:
+                if not re.search(rf"line {number}\b", str(refused)) and number > 1:
+                    missed.append((place, bit, str(refused)))
+    assert len(lines) == 4
+    assert not missed
+
+
+@pytest.mark.parametrize("order", [[0, 1, 1, 2], [0, 2, 1], [0, 2], [0, 1, 2, 1]])
+def test_lines_that_are_doubled_moved_or_missing_are_refused(
+    path: Path, plan: Plan, order: list[int]
+) -> None:
+    written(path, plan, 2)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(lines[number] for number in order))
+    wrong = next(place for place, number in enumerate(order) if place != number) + 1
+    with pytest.raises(RefusedInput, match=f"line {wrong} of .* a line is missing, stands twice"):
+        Journal.reopen(path)
+
+
+def test_a_line_of_another_run_is_refused(path: Path, plan: Plan) -> None:
+    written(path, plan, 1)
+    other = path.with_name("other.journal")
+    written(other, make(), 2)
+    last = other.read_bytes().splitlines(keepends=True)[2]
+    path.write_bytes(path.read_bytes() + last)
+    with pytest.raises(RefusedInput, match="line 3 of"):
+        Journal.reopen(path)
+
+
+def test_a_removed_journal_is_written_again_with_all_it_held(path: Path, plan: Plan) -> None:
+    with Journal.create(path, plan) as journal:
+        journal.append(entry(plan, 0))
+        path.unlink()
+        assert not journal.exists()
+        journal.append(entry(plan, 1))
+        assert journal.exists()
+    journal, _, entries = Journal.reopen(path)
+    with journal:
+        assert entries == [entry(plan, 0), entry(plan, 1)]
 
 
 def test_a_journal_has_one_writer(path: Path, plan: Plan) -> None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
+from typing import Any
+
+import pytest
 
 from bench import suite
 from bench.runner import plan
@@ -51,3 +54,26 @@ def test_a_sustained_case_is_done_once_beside_others_done_more_often() -> None:
     made = plan.make(chosen, [target()], cases, 0, {})
     times = Counter(step.case_id.split("/")[3] for step in made.order)
     assert times == {"offline": 3, "sustained": 1}
+
+
+MADE = make()
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"run_id": "x"}, "UUID"),
+        ({"started_at": "../../x"}, "isoformat"),
+        ({"seed": -1}, "seed"),
+        ({"seed": 2**32}, "seed"),
+        ({"order": (*MADE.order, MADE.order[0])}, "a trial stands twice"),
+        ({"order": (plan.Step("none", 0),)}, "of a case that is not there"),
+        ({"order": (plan.Step(MADE.cases[0].id, -1),)}, "of a case that is not there"),
+        ({"targets": MADE.targets[:1]}, "of a target that is not there"),
+        ({"targets": (*MADE.targets, MADE.targets[0])}, "stands twice"),
+        ({"cases": (*MADE.cases, MADE.cases[0])}, "stands twice"),
+    ],
+)
+def test_a_plan_that_does_not_hold_together(fields: dict[str, Any], said: str) -> None:
+    with pytest.raises(ValueError, match=said):
+        replace(MADE, **fields)

@@ -110,7 +110,7 @@ def test_what_cut_it_short_is_kept_with_the_batch(
     assert (one.search.points[-1].batch, one.search.points[-1].reason) == (4, reason)
     assert one.batch == 2
     *_, last = journal.path.read_text().splitlines()
-    entry = json.loads(last)
+    entry = json.loads(last.partition(" ")[2])
     assert state.restore(plan, [entry])[entry["case"]].search == one.search
 
 
@@ -123,7 +123,7 @@ def test_a_stop_during_the_search_is_seen_and_the_search_is_made_again(
     assert len(journal.path.read_text().splitlines()) == 1  # the plan alone
     meters: Any = {target.target: Silent() for target in plan.targets}
     states = {**state.fresh(plan), searched.id: one}
-    results = assemble.results(plan, states, meters, False, 0)
+    results = assemble.results(plan, states, meters, False, 0, [])
     (case,) = (case for case in results.cases if case.id == searched.id)
     assert case.batch_search_end == "cut-short"
     assert case.batch_search_reason == "the run was stopped while batch 4 was tried"

@@ -118,3 +118,26 @@ def test_entries_of_another_run_are_refused(plan: Plan, fields: dict[str, Any], 
     with pytest.raises(RefusedInput) as refused:
         restore(plan, [entry(plan.order[1]), of(plan, **fields)])
     assert str(refused.value) == f"line 3 of the journal {said}"
+
+
+def test_a_trial_or_search_that_stands_twice_is_refused(plan: Plan) -> None:
+    with pytest.raises(RefusedInput, match="line 3 of the journal is of a trial that stands bef"):
+        restore(plan, [entry(plan.order[0]), entry(plan.order[0])])
+    case = next(case for case in plan.cases if case.batch is None)
+    found = {
+        "case": case.id,
+        "search": {
+            "points": [point(1, 100).model_dump(mode="json")],
+            "end": "level",
+            "reason": None,
+        },
+    }
+    with pytest.raises(RefusedInput, match="line 3 of the journal is of a search done before"):
+        restore(plan, [found, found])
+
+
+@pytest.mark.parametrize("changed", [None, 7, [7], {"a": 1}])
+def test_a_resumption_says_what_changed(plan: Plan, changed: object) -> None:
+    fine = {"resumed": "2026-01-02T03:04:05+00:00", "changed": ["x"]}
+    with pytest.raises(RefusedInput, match="line 4 of the journal is not a record of this run"):
+        restore(plan, [entry(plan.order[0]), fine, {**fine, "changed": changed}])
