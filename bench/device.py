@@ -1,4 +1,4 @@
-"""Devices and targets: what computes, and which software drives it."""
+"""Devices: what computes."""
 
 from __future__ import annotations
 
@@ -7,10 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from bench.errors import UsageError
-
-_TARGET = re.compile(
-    r"(?P<backend>[a-z][a-z0-9_-]*)(?P<options>(\+[^+@]+)*)@(?P<device>[a-z][a-z0-9_-]*(:[\w.:/-]+(\[[0-9,-]+\])?)?)"
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,35 +34,6 @@ class Device:
     locks: tuple[str, ...] = ()
     properties: Mapping[str, str] = field(default_factory=dict)
     """Further facts as text: driver, architecture, PCI address."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """A backend on a device, with the backend's options: `onnxruntime+OpenVINO@cpu:0`."""
-
-    backend: str
-    device: str
-    options: tuple[tuple[str, str], ...] = ()
-    """(name, value) pairs in the order written; a bare word has the value ""."""
-
-    @classmethod
-    def parse(cls, text: str) -> Target:
-        """Read `backend[+option[=value]]...@device`; raises UsageError."""
-        match = _TARGET.fullmatch(text)
-        if match is None:
-            raise UsageError(
-                f"{text!r} is not a target; write BACKEND@DEVICE or BACKEND+OPTION@DEVICE, "
-                "for example torch@cuda:0 or onnxruntime+OpenVINO@cpu:0"
-            )
-        options = []
-        for word in filter(None, match["options"].split("+")):
-            name, _, value = word.partition("=")
-            options.append((name, value))
-        return cls(match["backend"], match["device"], tuple(options))
-
-    def __str__(self) -> str:
-        words = "".join(f"+{n}={v}" if v else f"+{n}" for n, v in self.options)
-        return f"{self.backend}{words}@{self.device}"
 
 
 def parse_cores(text: str) -> tuple[int, ...]:

@@ -14,9 +14,9 @@ from bench import listing, partition, patterns, process, registry, toml
 from bench.adapter import Adapter, OnnxProvider
 from bench.bounds import fits
 from bench.cpu import thread_count, usable_cores
-from bench.device import Device, Target
+from bench.device import Device
 from bench.errors import HetbenchError, RefusedInput, Unavailable, UsageError
-from bench.probe import Candidate
+from bench.target import Candidate, Target
 
 PROBE_TIMEOUT_S = 60.0
 MAX_REASON = 2_000

@@ -13,6 +13,7 @@ import numpy as np
 from bench import stats, unsteady
 from bench.encoding import Packed, unpack
 from bench.results import Metric, Samples, Series, Summary
+from bench.suite import BOUNDS
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
 HEADLINES = ("latency_p50_ns", "throughput_items_per_s")
@@ -73,7 +74,7 @@ def is_unsteady(summary: Mapping[str, Summary]) -> bool:
 
 
 def summarize(
-    trials: Sequence[Mapping[str, Metric]], bounds: Mapping[str, float] = unsteady.BOUNDS
+    trials: Sequence[Mapping[str, Metric]], bounds: Mapping[str, float] = BOUNDS
 ) -> dict[str, Summary]:
     """One case's summary: per metric that all its trials have, their geometric mean.
 

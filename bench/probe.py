@@ -9,18 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry, toml
-from bench.adapter import Adapter
 from bench.child import Emit
 from bench.errors import UsageError
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A backend with an adapter and options that may be available."""
-
-    backend: str
-    adapter: Adapter
-    options: dict[str, str]
+from bench.target import Candidate
 
 
 @dataclass(frozen=True, slots=True)

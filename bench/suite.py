@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import registry, toml, unsteady
+from bench import registry, toml
 from bench.bounds import Amount, Count, Share
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
@@ -19,6 +19,17 @@ MEASURE_RULES = 1
 
 MOST_BUDGETS = 4.0
 """A trial with fewer than its least samples at the end of its budget goes on to this many."""
+
+BOUNDS: Mapping[str, float] = {
+    "*": 0.3,
+    "latency_p90_ns": 0.5,
+    "latency_p99_ns": 1.0,
+    "latency_p999_ns": 2.0,
+    "peak_power_w": 0.5,
+    "idle_power_w": 0.5,
+}
+"""Metric, or the beginning of its name and `*` -> greatest width of its interval between trials,
+(high - low) / value. What a suite states goes before these."""
 
 ScenarioName = Literal["single-stream", "offline", "sustained"]
 SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
@@ -103,14 +114,14 @@ class Suite:
     measure: Measure = field(default_factory=Measure)
     bounds: Mapping[str, float] = field(default_factory=dict)
     """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
-    between trials; what is not stated is as in `bench.unsteady.BOUNDS`."""
+    between trials; what is not stated is as in BOUNDS."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.trials <= 1000:
             raise ValueError("trials must be 1 to 1000")
-        unsteady.check(self.bounds)
+        _check_bounds(self.bounds)
         # all of them, so that they are part of the digest and of the results file
-        object.__setattr__(self, "bounds", {**unsteady.BOUNDS, **self.bounds})
+        object.__setattr__(self, "bounds", {**BOUNDS, **self.bounds})
         if not 1 <= self.sustained_trials <= 1000:
             raise ValueError("sustained_trials must be 1 to 1000")
 
@@ -162,6 +173,17 @@ def digest(value: Any) -> str:
     """Twelve hex digits of the SHA-256 of a JSON-able value."""
     text = json.dumps(value, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _check_bounds(bounds: Mapping[str, float]) -> None:
+    """Raises ValueError for what is no table of bounds."""
+    for key, width in bounds.items():
+        if not key or "*" in key[:-1]:
+            raise ValueError(
+                f"the bound {key!r} must be a metric's name, or the beginning of one and *"
+            )
+        if not 0 < width <= 1000:
+            raise ValueError(f"the bound of {key} must be above 0 and at most 1000")
 
 
 def load(name: str) -> Suite:

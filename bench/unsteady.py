@@ -11,16 +11,6 @@ from collections.abc import Mapping, Sequence
 
 from bench import units
 
-BOUNDS: Mapping[str, float] = {
-    "*": 0.3,
-    "latency_p90_ns": 0.5,
-    "latency_p99_ns": 1.0,
-    "latency_p999_ns": 2.0,
-    "peak_power_w": 0.5,
-    "idle_power_w": 0.5,
-}
-"""Metric, or the beginning of its name and `*` -> greatest width of its interval between trials,
-(high - low) / value. What a suite states goes before these."""
 LEAST_TRIALS = 4
 """Two states are two groups of at least two trials each."""
 LEAST_STEP = 0.05
@@ -33,17 +23,6 @@ def bound(metric: str, bounds: Mapping[str, float]) -> float:
         return bounds[metric]
     fitting = [key for key in bounds if key.endswith("*") and metric.startswith(key[:-1])]
     return bounds[max(fitting, key=len)] if fitting else math.inf
-
-
-def check(bounds: Mapping[str, float]) -> None:
-    """Raises ValueError for what is no table of bounds."""
-    for key, width in bounds.items():
-        if not key or "*" in key[:-1]:
-            raise ValueError(
-                f"the bound {key!r} must be a metric's name, or the beginning of one and *"
-            )
-        if not 0 < width <= 1000:
-            raise ValueError(f"the bound of {key} must be above 0 and at most 1000")
 
 
 def reason(

@@ -27,7 +27,7 @@ FLOORS: dict[str, tuple[str, ...]] = {
     "contracts": (
         *("adapter", "backend", "cpu", "datasheet", "device", "inputs", "listing", "model"),
         *("metrics", "own_model", "partition", "registry", "results", "results_file", "scaffold"),
-        *("sensor", "suite", "trust"),
+        *("sensor", "suite", "target", "trust"),
     ),
     "inside a trial": (
         *("clock", "energy", "fidelity", "integrate", "onnx_batch", "onnx_export", "onnx_flops"),

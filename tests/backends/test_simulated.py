@@ -19,11 +19,12 @@ import pytest
 from bench import clock, registry
 from bench.adapter import SensorSpec
 from bench.backend import Backend, Session, Workload
-from bench.device import Device, Target
+from bench.device import Device
 from bench.errors import UsageError
 from bench.model import Arrays, InputSpec, ModelCard, Tolerance
 from bench.sensors import make
 from bench.sensors import simulated as sensor
+from bench.target import Target
 from tests.offenders import assert_none
 
 SimulatedBackend: Any = registry.backend("simulated")

@@ -6,7 +6,7 @@ import pytest
 
 from bench import discover, registry
 from bench.discover import Found
-from bench.errors import UsageError
+from bench.errors import Unavailable
 
 NOT_INSTALLED = "the package onnxruntime_ep_openvino is not installed"
 NOT_BUILT_IN = "this build of ONNX Runtime (1.31.1) has no OpenVINOExecutionProvider"
@@ -19,7 +19,7 @@ def test_the_adapter_that_declares_a_provider_explains_its_absence() -> None:
     reasons = {"intel": NOT_INSTALLED, "cpu": NOT_BUILT_IN}
     assert {one.adapter.name for one in wanted} == set(reasons)
     found = [Found(one, reasons[one.adapter.name], {}, (), False) for one in wanted]
-    with pytest.raises(UsageError) as error:
+    with pytest.raises(Unavailable) as error:
         discover.resolve(target, found)
     assert str(error.value) == f"{target} is not available: {NOT_INSTALLED}"
 
@@ -30,5 +30,5 @@ def test_a_provider_that_no_adapter_declares_is_explained_by_the_build() -> None
     found = [
         Found(one, "this build has no XnnpackExecutionProvider", {}, (), False) for one in wanted
     ]
-    with pytest.raises(UsageError, match="this build has no XnnpackExecutionProvider"):
+    with pytest.raises(Unavailable, match="this build has no XnnpackExecutionProvider"):
         discover.resolve(target, found)

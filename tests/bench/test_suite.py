@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import registry, suite, unsteady
+from bench import registry, suite
 from bench.errors import HetbenchError, RefusedInput, UsageError
 from bench.suite import Case, Measure, Suite, cases, override
 
@@ -205,8 +205,8 @@ def test_an_error_names_file_line_and_key(
 
 def test_bounds_are_part_of_the_suite_and_not_of_a_case(write: Write, mine: Suite) -> None:
     stated = suite.load(str(write("[measure]", '[bounds]\n"latency_p99*" = 3\n\n[measure]')))
-    assert stated.bounds == {**unsteady.BOUNDS, "latency_p99*": 3.0}
-    assert mine.bounds == unsteady.BOUNDS
+    assert stated.bounds == {**suite.BOUNDS, "latency_p99*": 3.0}
+    assert mine.bounds == suite.BOUNDS
     assert stated.digest != mine.digest
     assert case_of(stated).version == case_of(mine).version
     assert override(stated, trials=9).bounds == stated.bounds
@@ -215,7 +215,7 @@ def test_bounds_are_part_of_the_suite_and_not_of_a_case(write: Write, mine: Suit
 def test_the_digest_changes_with_the_default_bounds(
     write: Write, mine: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(unsteady, "BOUNDS", {"*": 0.1})
+    monkeypatch.setattr(suite, "BOUNDS", {"*": 0.1})
     assert suite.load(str(write())).digest != mine.digest
 
 

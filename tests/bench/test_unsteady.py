@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench import unsteady
 from bench.metrics import headline, is_unsteady, summarize
 from bench.results import Metric
-from bench.unsteady import BOUNDS, bound, check, two_states
+from bench.suite import BOUNDS, Suite
+from bench.unsteady import bound, two_states
 
 MS = 1e6
 P50 = "latency_p50_ns"
@@ -138,7 +138,7 @@ def test_the_most_exact_name_decides() -> None:
 )
 def test_a_wrong_bound_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="bound"):
-        check(wrong)
+        Suite("mine", 1, (), bounds=wrong)
 
 
 def test_the_headline_decides() -> None:
@@ -152,5 +152,5 @@ def test_the_headline_decides() -> None:
 
 
 def test_the_default_bounds_are_within_their_own_rules() -> None:
-    check(unsteady.BOUNDS)
-    assert "*" in unsteady.BOUNDS
+    Suite("mine", 1, (), bounds=BOUNDS)
+    assert "*" in BOUNDS
