@@ -24,8 +24,8 @@ from bench.backend import Availability, Backend, Session, Workload
 from bench.cpu import cpu_device
 from bench.device import Device
 from bench.errors import UsageError
+from bench.language.plain import first_line
 from bench.model import Arrays
-from bench.plain import first_line
 
 from ._torch_accelerator import DeviceSession, GraphSession, device_function
 from ._torch_session import TorchSession

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from bench import command, patterns
 from bench.adapter import Adapter, DeviceList
 from bench.device import Device
-from bench.plain import plain
+from bench.language.plain import plain
 
 TIMEOUT_S = 10.0
 

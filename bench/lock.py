@@ -28,7 +28,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bench.errors import CannotWrite, DeviceBusy
-from bench.plain import short
+from bench.language.plain import short
 
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _RECORD_LIMIT = 4096

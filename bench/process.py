@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import IO, Any, Literal
 
 from bench.errors import HetbenchError
-from bench.plain import plain
+from bench.language.plain import plain
 
 MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192

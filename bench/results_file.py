@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 from pydantic import ValidationError
 
 from bench.errors import RefusedInput
-from bench.plain import short
+from bench.language.plain import short
 from bench.results import SCHEMA_VERSION, Results
 
 MAX_BYTES = 1 << 30

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bench.adapter import Adapter
 from bench.errors import UsageError
-from bench.plain import plain
+from bench.language.plain import plain
 
 
 def describe(adapter: Adapter) -> list[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from bench import units
+from bench.language import units
 
 LEAST_TRIALS = 4
 """Two states are two groups of at least two trials each."""

@@ -17,8 +17,8 @@ from bench.backend import Backend, Session, Workload
 from bench.child import Emit
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
+from bench.language.plain import first_line
 from bench.model import Arrays, ModelCard, Precision
-from bench.plain import first_line
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.stats import Estimate

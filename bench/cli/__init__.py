@@ -15,7 +15,7 @@ from bench import __version__
 from bench.cli import adapter, common, devices, models, run, selftest, show, suites
 from bench.errors import CannotWrite, HetbenchError, Interrupted, UsageError
 from bench.files import cannot_write
-from bench.text import language, tr
+from bench.language.translate import language, tr
 
 
 class Group(TyperGroup):

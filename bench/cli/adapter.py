@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import common
-from bench.text import tr
+from bench.language.translate import tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter

@@ -11,7 +11,7 @@ import re
 from rich.text import Text
 from typer import rich_utils
 
-from bench.text import tr
+from bench.language.translate import tr
 
 STRINGS = {
     *("ARGUMENTS_PANEL_TITLE", "COMMANDS_PANEL_TITLE", "DEFAULT_STRING", "ERRORS_PANEL_TITLE"),

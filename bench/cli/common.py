@@ -1,7 +1,8 @@
 """What the commands share: the one way out for text, and finding targets.
 
-Everything printed passes `bench.cli.console.Console` or `bench.plain`, or is JSON in ASCII: text of
-files, devices and their software acts on no terminal, and every encoding can carry it.
+Everything printed passes `bench.cli.console.Console` or `bench.language.plain`, or is JSON in
+ASCII: text of files, devices and their software acts on no terminal, and every encoding can
+carry it.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import typer
 
 from bench.errors import HetbenchError
 from bench.files import cannot_write
-from bench.plain import plain
-from bench.text import tr
+from bench.language.plain import plain
+from bench.language.translate import tr
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

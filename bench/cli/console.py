@@ -9,7 +9,7 @@ from rich.console import ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.text import Text
 
-from bench.plain import plain
+from bench.language.plain import plain
 
 
 class Console(rich.console.Console):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.cli import common
-from bench.text import tr
+from bench.language.translate import tr
 
 
 def add_to(app: typer.Typer) -> None:

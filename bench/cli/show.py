@@ -7,7 +7,7 @@ from pathlib import Path
 import typer
 
 from bench.cli import common
-from bench.text import tr
+from bench.language.translate import tr
 
 
 def add_to(app: typer.Typer) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from bench.cli import common
-from bench.text import tr
+from bench.language.translate import tr
 
 
 def add_to(app: typer.Typer) -> None:
@@ -18,7 +18,7 @@ def suites(json: bool = common.JSON) -> None:
     from dataclasses import asdict
 
     from bench import registry, suite
-    from bench.text import language
+    from bench.language.translate import language
 
     loaded = [suite.load(name) for name in registry.suites()]
     if json:

@@ -21,8 +21,8 @@ from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
 from bench.discover import Resolved
 from bench.energy import Window
+from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
-from bench.plain import short
 from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from bench import plain
 from bench.device import Device
+from bench.language import plain
 
 Status = Literal["pass", "fail", "skip"]
 

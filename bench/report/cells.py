@@ -7,11 +7,12 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bench import datasheet, units
+from bench import datasheet
+from bench.language import units
+from bench.language.translate import tr
 from bench.metrics import THROTTLED_PERCENT, headline
 from bench.report import format
 from bench.results import Case, Summary, TargetRecord
-from bench.text import tr
 
 FIGURES = {"latency_p50_ns": format.TIME, "throughput_items_per_s": format.ITEMS_PER_S}
 """How the figure is written that a case is judged by."""

@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.conformance.verdict import Report
-from bench.plain import plain
+from bench.language.plain import plain
+from bench.language.translate import tr
 from bench.report import format
-from bench.text import tr
 
 STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bench import units
+from bench.language import units
+from bench.language.translate import tr
+from bench.language.units import fitting, significant
 from bench.results import Summary
-from bench.text import tr
-from bench.units import fitting, significant
 
 NONE = "-"
 

@@ -10,11 +10,11 @@ from rich.live import Live
 from rich.text import Text
 
 from bench import metrics
+from bench.language.translate import tr
 from bench.report import cells, format
 from bench.results import Trial
 from bench.stats import Estimate
 from bench.suite import Case
-from bench.text import tr
 
 INDENT = "    "
 

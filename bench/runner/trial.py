@@ -13,8 +13,8 @@ from pydantic import ValidationError
 
 from bench import process
 from bench.discover import Resolved
+from bench.language.plain import first_line
 from bench.metrics import derive
-from bench.plain import first_line
 from bench.results import Status, Telemetry, Trial
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter, energy_metrics

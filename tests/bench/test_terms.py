@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from bench import text
+from bench.language import translate as text
 from tests.messages import ROOT
 
 GLOSSARY = ROOT / "docs" / "terms.zh-CN.md"

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import text
-from bench.text import Reader, Template, fill, split
+from bench.language import translate as text
+from bench.language.translate import Reader, Template, fill, split
 
 # Text without braces, which is what surrounds and fills gaps; it holds what a regular expression,
 # rich's markup or a terminal would take for instructions.

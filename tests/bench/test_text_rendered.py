@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from bench import text
-from bench.text import Reader, fill, tr
+from bench.language import translate as text
+from bench.language.translate import Reader, fill, tr
 from tests.messages import NOT_SHOWN, Message, english, messages
 
 FOREIGN = "CUDA error: an illegal memory access was encountered"

@@ -13,9 +13,9 @@ from typer.core import TyperGroup
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from bench import text
 from bench.cli import app, chinese
 from bench.cli.chinese import METAVAR
+from bench.language import translate as text
 from tests.conftest import Cli
 from tests.messages import english
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench import units
+from bench.language import units
 from bench.report import format
 from bench.results import Summary
 

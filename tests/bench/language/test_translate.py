@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from bench import text
-from bench.text import language, split, tr
+from bench.language import translate as text
+from bench.language.translate import language, split, tr
 from tests.messages import NOT_SHOWN, ROOT, known, messages
 
 
@@ -179,7 +179,8 @@ def _faults(english: str, chinese: str) -> list[str]:
     gaps = len(split(english)) - 1
     found = {
         "a gap is lost or invented": sorted(set(_numbers(chinese))) != list(range(gaps)),
-        "no gap has a space beside it, which bench.text counts on": gaps and " " not in english,
+        "no gap has a space beside it, which bench.language.translate counts on": gaps
+        and " " not in english,
         "it holds no text": not "".join(split(english)).strip(),
         "it is not Chinese": not re.search(r"[\u4e00-\u9fff\uff00-\uffef]", chinese),
         "it gained a space at an end": chinese != chinese.strip() and english == english.strip(),
@@ -190,8 +191,9 @@ def _faults(english: str, chinese: str) -> list[str]:
 def test_every_message_has_an_entry() -> None:
     needed = {message.template for message in messages()}
     missing = sorted(needed - set(text.entries()) - NOT_SHOWN)
-    assert not missing, "translate these in bench/chinese.json, or name them in NOT_SHOWN:\n" + (
-        "".join(f"    {message!r}: '',\n" for message in missing)
+    assert not missing, (
+        "translate these in bench/language/chinese.json, or name them in NOT_SHOWN:\n"
+        + ("".join(f"    {message!r}: '',\n" for message in missing))
     )
 
 

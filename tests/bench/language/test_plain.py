@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from bench.plain import first_line, plain, short
+from bench.language.plain import first_line, plain, short
 
 
 @pytest.mark.parametrize(
