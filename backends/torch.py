@@ -18,7 +18,7 @@ import psutil
 import torch
 from torch import nn
 
-from bench import patterns, registry
+from bench import registry
 from bench.adapter import Adapter, TorchPlugin
 from bench.backend import Availability, Backend, Session, Workload
 from bench.cpu import cpu_device
@@ -26,6 +26,7 @@ from bench.device import Device
 from bench.errors import UsageError
 from bench.language.plain import first_line
 from bench.model import Arrays
+from bench.settings import patterns
 
 from ._torch_accelerator import DeviceSession, GraphSession, device_function
 from ._torch_session import TorchSession

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
-from bench import patterns
 from bench.device import Device
 from bench.model import PRECISIONS
 from bench.sensor import Quantity, Scope
+from bench.settings import patterns
 
 PLACEHOLDERS = ("index", "uuid", "card", "chip")
 """What a command or pattern may name in braces: the device as the vendor's own tool knows it."""

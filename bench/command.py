@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.patterns import MAX_TEXT
+from bench.settings.patterns import MAX_TEXT
 
 _START = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & exec "$@" 3<&-'
 """The watcher keeps the pipe, and the program gets neither it nor any input."""

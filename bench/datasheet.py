@@ -12,10 +12,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
-from bench import patterns, toml
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, Precision
 from bench.plugins import HOME
+from bench.settings import patterns, toml
 
 
 class Named(Protocol):

@@ -8,9 +8,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import registry, toml
+from bench import registry
 from bench.child import Emit
 from bench.errors import UsageError
+from bench.settings import toml
 from bench.target import Candidate
 
 

@@ -15,12 +15,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import toml
 from bench.adapter import Adapter
 from bench.backend import Backend
 from bench.errors import UsageError
 from bench.model import ModelCard
 from bench.plugins import HOME
+from bench.settings import toml
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:

@@ -9,10 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from bench import registry, toml
+from bench import registry
 from bench.bounds import Amount, Count, Share
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
+from bench.settings import toml
 
 MEASURE_RULES = 1
 """Raised when a change of the measuring rules makes results incomparable with older ones."""

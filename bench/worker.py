@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import clock, encoding, fidelity, inputs, registry, toml
+from bench import clock, encoding, fidelity, inputs, registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
 from bench.child import Emit
@@ -21,6 +21,7 @@ from bench.language.plain import first_line
 from bench.model import Arrays, ModelCard, Precision
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
+from bench.settings import toml
 from bench.stats import Estimate
 from bench.suite import Measure
 

@@ -13,9 +13,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, get_args
 
-from bench import toml
 from bench.conformance import verdict
 from bench.results import Status
+from bench.settings import toml
 from bench.suite import ScenarioName
 
 ROOT = Path(__file__).parents[1]

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry, sensors, suite, toml
+from bench import registry, sensors, suite
 from bench.adapter import Adapter
 from bench.device import Device
+from bench.settings import toml
 from bench.suite import Group, Measure, Suite
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -104,8 +104,9 @@ def show(
 
 def _read(name: str) -> Adapter:
     """The adapter of that name, or in that file; raises UsageError or RefusedInput."""
-    from bench import registry, toml
+    from bench import registry
     from bench.adapter import Adapter
+    from bench.settings import toml
 
     if name in registry.adapters():
         return registry.adapters()[name]

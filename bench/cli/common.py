@@ -175,8 +175,9 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     found = dict(registry.adapters())
     if not files:
         return list(found.values())
-    from bench import toml, trust
+    from bench import trust
     from bench.adapter import Adapter
+    from bench.settings import toml
 
     for name in files:
         path = Path(name)

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from bench import toml
 from bench.adapter import Adapter, fill, fill_pattern
 from bench.device import Device
 from bench.errors import RefusedInput
+from bench.settings import toml
 
 HEAD = 'name = "x"\nvendor = "X"\nkind = "x"\n'
 

@@ -13,9 +13,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import inputs, onnx_model, toml
+from bench import inputs, onnx_model
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, ModelCard
+from bench.settings import toml
 
 F = TensorProto.FLOAT
 WEIGHTS = np.random.default_rng(3).standard_normal((4, 5)).astype(np.float32)

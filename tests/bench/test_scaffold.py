@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import toml, trust
+from bench import trust
 from bench.adapter import Adapter
 from bench.errors import CannotWrite, UsageError
 from bench.scaffold import new_adapter
+from bench.settings import toml
 
 ROOT = Path(__file__).parents[2]
 

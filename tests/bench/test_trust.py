@@ -6,9 +6,10 @@ import sys
 
 import pytest
 
-from bench import registry, toml, trust
+from bench import registry, trust
 from bench.adapter import Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
 from bench.errors import UsageError
+from bench.settings import toml
 
 FOREIGN = """
 name = "foreign"

@@ -8,10 +8,11 @@ from typing import get_args
 
 import pytest
 
-from bench import listing, toml
+from bench import listing
 from bench.adapter import GROUPS, Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
 from bench.plugins import HOME
 from bench.sensor import Quantity
+from bench.settings import toml
 
 MANUAL = (HOME / "docs" / "adapters.md").read_text("utf-8")
 EXAMPLE = next(text for text in re.findall(r"```toml\n(.*?)```", MANUAL, re.DOTALL))

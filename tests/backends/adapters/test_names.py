@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bench import patterns, registry
+from bench import registry
+from bench.settings import patterns
 from tests.offenders import assert_none
 
 NAMES = {

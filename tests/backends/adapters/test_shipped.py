@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 
-from bench import registry, toml
+from bench import registry
 from bench.adapter import Adapter
 from bench.plugins import HOME
 from bench.sensors import KINDS
+from bench.settings import toml
 from tests.offenders import assert_none
 
 FOLDER = HOME / "backends" / "adapters"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import patterns
+from bench.settings import patterns
 
 EXPLODING = ["(a+)+b", "(a*)*b", "(a|aa)+b", "(a?){40}b", r"(\w+\s?)*!", ".*.*.*.*x", "(x+x+)+y"]
 """Patterns on which a matcher that backtracks takes longer than the universe is old."""
@@ -87,7 +87,7 @@ def test_commands_that_read_no_adapter_do_not_load_the_matcher(words: list[str])
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
-        cwd=Path(patterns.__file__).parents[1],
+        cwd=Path(patterns.__file__).parents[2],
         capture_output=True,
         text=True,
         check=False,

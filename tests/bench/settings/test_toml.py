@@ -8,8 +8,8 @@ from typing import Literal
 
 import pytest
 
-from bench import toml
 from bench.errors import RefusedInput
+from bench.settings import toml
 
 
 @dataclass(frozen=True)
