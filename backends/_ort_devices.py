@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bench import command, listing
+from bench import listing
 from bench.adapter import Adapter, OnnxProvider
 from bench.cpu import cpu_device
 from bench.device import Device
+from bench.system import command
 
 from . import _ort_providers as providers
 

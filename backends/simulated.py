@@ -16,13 +16,13 @@ import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, ClassVar
 
-from bench import cache
 from bench.adapter import Adapter
 from bench.backend import Availability, Backend, Workload
 from bench.device import Device
 from bench.errors import UsageError
 from bench.model import Arrays
 from bench.sensors.simulated import FOLDER_VARIABLE, StateFile, state_path
+from bench.system import cache
 
 from ._simulated_faults import SESSIONS, stop
 from ._simulated_session import (

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bench.device import Device
-from bench.procfs import Host
+from bench.system.procfs import Host
 
 _VENDORS = {
     "intel": "Intel",

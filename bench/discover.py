@@ -10,13 +10,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import listing, partition, process, registry
+from bench import listing, partition, registry
 from bench.adapter import Adapter, OnnxProvider
 from bench.bounds import fits
 from bench.cpu import thread_count, usable_cores
 from bench.device import Device
 from bench.errors import HetbenchError, RefusedInput, Unavailable, UsageError
 from bench.settings import patterns, toml
+from bench.system import process
 from bench.target import Candidate, Target
 
 PROBE_TIMEOUT_S = 60.0

@@ -12,11 +12,11 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bench import command
 from bench.adapter import Adapter, DeviceList
 from bench.device import Device
 from bench.language.plain import plain
 from bench.settings import patterns
+from bench.system import command
 
 TIMEOUT_S = 10.0
 

@@ -15,11 +15,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench import cache, inputs, weights
+from bench import inputs, weights
 from bench.errors import Unsupported
 from bench.model import ModelCard
 from bench.onnx_batch import BATCH_AXIS
 from bench.onnx_read import MAX_FILE_BYTES
+from bench.system import cache
 
 OPSET = 17
 """The newest that the TorchScript exporter of every supported torch writes."""

@@ -19,12 +19,13 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
-from bench import cache, onnx_batch, onnx_read, onnx_shapes
-from bench.child import Emit
+from bench import onnx_batch, onnx_read, onnx_shapes
 from bench.errors import HetbenchError, RefusedInput, Unsupported
 from bench.model import PRECISIONS, Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.onnx_flops import count_flops
 from bench.onnx_shapes import Axis, Binding
+from bench.system import cache
+from bench.system.child import Emit
 
 _LARGE_PARAMETERS = 10_000_000
 _TOLERANCE = {"fp32": 1e-4, "tf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2, "int8": 1e-1}

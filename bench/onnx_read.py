@@ -16,10 +16,10 @@ from google.protobuf.message import DecodeError
 from onnx import AttributeProto, GraphProto, TensorProto, helper
 from onnx.external_data_helper import load_external_data_for_tensor, uses_external_data
 
-from bench import cache
 from bench.errors import RefusedInput
 from bench.language import plain
 from bench.model import Precision
+from bench.system import cache
 
 MAX_FILE_BYTES = 2**31 - 1
 """A protocol buffer ends there, so no ONNX file holds more."""

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from bench import process
 from bench.bounds import fits
 from bench.errors import RefusedInput
 from bench.model import ModelCard
 from bench.settings import toml
+from bench.system import process
 
 INSPECT_TIMEOUT_S = 120.0
 

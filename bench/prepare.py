@@ -11,14 +11,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import cache, fidelity, inputs, registry
+from bench import fidelity, inputs, registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Workload
-from bench.child import Emit
 from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
 from bench.model import Arrays, ModelCard, Precision
 from bench.settings import toml
+from bench.system import cache
+from bench.system.child import Emit
 
 PREPARE_RULES = 1
 """Raised when references or checks are made in another way."""

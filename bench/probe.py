@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
-from bench.child import Emit
 from bench.errors import UsageError
 from bench.settings import toml
+from bench.system.child import Emit
 from bench.target import Candidate
 
 

@@ -34,9 +34,9 @@ from onnxruntime.quantization import (
 from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
-from bench import cache
 from bench.model import Arrays, Precision
 from bench.onnx_read import stored_precision
+from bench.system import cache
 
 CALIBRATION_SETS = {"lightweight": 32, "large": 8}
 """Input sets by a model's size. With 8 the small ones' ranges are guesses: 32 halve

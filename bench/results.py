@@ -11,10 +11,10 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from bench.bounds import Amount, Count, Name, Share, Text
-from bench.environment import Environment
 from bench.model import Precision, Size
 from bench.sensor import Channel, Quantity, Scope
 from bench.suite import Measure, ScenarioName
+from bench.system.environment import Environment
 
 SCHEMA_VERSION: Literal[1] = 1
 

@@ -6,8 +6,8 @@ import os
 import re
 from pathlib import Path
 
-from bench import files
 from bench.errors import UsageError
+from bench.system import files
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 from bench import clock, encoding, fidelity, inputs, registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
-from bench.child import Emit
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
 from bench.language.plain import first_line
@@ -24,6 +23,7 @@ from bench.scenarios.collect import Load, Observations, warm_up
 from bench.settings import toml
 from bench.stats import Estimate
 from bench.suite import Measure
+from bench.system.child import Emit
 
 if TYPE_CHECKING:  # the records take a while to import, and a trial's child needs none
     from bench.results import SearchEnd

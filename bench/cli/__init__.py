@@ -14,8 +14,8 @@ from typer.core import TyperGroup
 from bench import __version__
 from bench.cli import adapter, common, devices, models, run, selftest, show, suites
 from bench.errors import CannotWrite, HetbenchError, Interrupted, UsageError
-from bench.files import cannot_write
 from bench.language.translate import language, tr
+from bench.system.files import cannot_write
 
 
 class Group(TyperGroup):

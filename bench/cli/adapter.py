@@ -158,10 +158,10 @@ def check(
 
     from rich.text import Text
 
-    from bench import files, lock
     from bench.conformance.check import check as conform
     from bench.report import conformance
     from bench.runner.execute import stoppable
+    from bench.system import files, lock
 
     if out is not None:
         files.check_target(out, force)

@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from bench.errors import HetbenchError
-from bench.files import cannot_write
 from bench.language.plain import plain
 from bench.language.translate import tr
+from bench.system.files import cannot_write
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,7 +14,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
-from bench import cache, datasheet, process, registry
+from bench import datasheet, registry
 from bench.conformance import preparing, sensing
 from bench.conformance.context import Files, Job, Listed
 from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
@@ -25,6 +25,7 @@ from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
 from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
+from bench.system import cache, process
 
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""

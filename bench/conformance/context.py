@@ -12,10 +12,10 @@ from typing import Any
 from bench import clock, fidelity, inputs, registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Placement, Session, Workload
-from bench.child import Emit
 from bench.device import Device
 from bench.errors import Unsupported
 from bench.model import Arrays, ModelCard, Precision
+from bench.system.child import Emit
 
 
 @dataclass(frozen=True, slots=True)

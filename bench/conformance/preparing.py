@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
-from bench import process, registry
+from bench import registry
 from bench.conformance.context import Files
 from bench.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
 from bench.model import ModelCard, Precision
+from bench.system import process
 
 PROBE = "resnet8"
 """The model of every check that needs only one: small, with convolutions and a matrix product."""

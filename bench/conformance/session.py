@@ -10,12 +10,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bench.child import Emit
 from bench.conformance import memory, outputs, presence, timing
 from bench.conformance.context import Context, Job
 from bench.conformance.verdict import Found, failed, first_line, skipped
 from bench.errors import Unsupported
 from bench.settings import toml
+from bench.system.child import Emit
 
 Function = Callable[[Context], Found]
 CHECKS: dict[str, Function] = {

@@ -12,13 +12,14 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, discover, environment, registry
+from bench import __version__, discover, registry
 from bench.adapter import Adapter
-from bench.cache import file_digest
 from bench.discover import Resolved
 from bench.errors import RefusedInput
 from bench.model import ModelCard
 from bench.runner.plan import Plan
+from bench.system import environment
+from bench.system.cache import file_digest
 
 MACHINE = (
     *("hostname", "architecture", "product", "cpu_model", "sockets", "physical_cores"),

@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from bench import process
 from bench.results import BatchPoint, Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
@@ -18,6 +17,7 @@ from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState, Search, choose, remaining
 from bench.suite import Case
+from bench.system import process
 
 SEARCH_TIMEOUT_FACTOR = 2.0
 """A batch search may take this many times a trial's limit."""

@@ -21,10 +21,10 @@ from types import TracebackType
 from typing import Any
 
 from bench.errors import CannotWrite, DeviceBusy, RefusedInput, UsageError
-from bench.files import cannot_write, make_folder, numbered
 from bench.results_file import MAX_BYTES, MAX_VALUES
 from bench.runner.plan import Plan
 from bench.settings import toml
+from bench.system.files import cannot_write, make_folder, numbered
 
 KIND = "hetbench-journal"
 VERSION = 2

@@ -10,8 +10,8 @@ from datetime import datetime, timezone
 
 from bench import __version__
 from bench.discover import Resolved
-from bench.environment import Environment
 from bench.suite import Case, Suite
+from bench.system.environment import Environment
 
 MAX_SEED = 2**32 - 1
 

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench import files, results_file
+from bench import results_file
 from bench.adapter import Adapter
 from bench.errors import CannotWrite, RefusedInput, UsageError
-from bench.lock import DeviceLocks
 from bench.results import Results
 from bench.runner import again, assemble, duration, execute, state
 from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
+from bench.system import files
+from bench.system.lock import DeviceLocks
 
 HOLDER = "hetbench run"
 LEAP_NS = 30 * 86_400 * 10**9

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import process
 from bench.discover import Resolved
 from bench.language.plain import first_line
 from bench.metrics import derive
@@ -22,6 +21,7 @@ from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.stats import Estimate
 from bench.suite import MOST_BUDGETS, Case
+from bench.system import process
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE

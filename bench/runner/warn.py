@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bench import environment
 from bench.metrics import THROTTLED_PERCENT, headline, is_unsteady
 from bench.results import Case, Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS
+from bench.system import environment
 
 WIDE = 3
 """An interval this many times wider than asked for is worth a word."""

@@ -12,12 +12,12 @@ import time
 from pathlib import Path
 from typing import cast
 
-from bench import command
 from bench.adapter import SensorSpec, fill, fill_pattern
 from bench.device import Device
 from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
 from bench.sensors import options
 from bench.settings import patterns
+from bench.system import command
 
 LIMIT_S = 10.0
 _NEVER_ZERO = frozenset({"power_w", "power_average_w", "power_limit_w"})

@@ -18,8 +18,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 
-from bench import cache  # noqa: E402
 from bench.settings import toml  # noqa: E402
+from bench.system import cache  # noqa: E402
 
 TORCH = "torch==2.13.0"
 CPU_BUILDS = "https://download.pytorch.org/whl/cpu"

@@ -7,10 +7,10 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from bench.encoding import pack
-from bench.environment import Environment
 from bench.metrics import derive, summarize
 from bench.results import Case, Results, Samples, Series, Trial
 from bench.suite import Measure
+from bench.system.environment import Environment
 
 CASE_ID = "resnet8/fp32/b1/single-stream/torch@cpu:0"
 

@@ -11,12 +11,13 @@ from unittest.mock import Mock
 
 import pytest
 
-from bench import discover, own_model, process, registry
+from bench import discover, own_model, registry
 from bench.errors import HetbenchError, RefusedInput
-from bench.process import Event, Outcome
 from bench.runner import preparing, state, trial
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter
+from bench.system import process
+from bench.system.process import Event, Outcome
 
 from .runner import plans
 

@@ -8,8 +8,8 @@ import pytest
 
 from bench import listing, sensors
 from bench.adapter import Adapter, DeviceList, TorchPlugin
-from bench.command import CommandError
 from bench.device import Device
+from bench.system.command import CommandError
 
 INDEXED = DeviceList(
     ("vendor-smi",), r"(?m)^GPU (?P<index>\d+): (?P<name>[^(\n]*)\((?P<uuid>[^)\n]*)\)"

@@ -12,7 +12,8 @@ from statistics import median
 
 import pytest
 
-from bench import environment, prepare, registry
+from bench import prepare, registry
+from bench.system import environment
 from tests.benchmarks.conftest import Report, alternate
 from tests.conftest import Cli
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import torch
 
-from bench import cache
+from bench.system import cache
 
 HERE = Path(__file__).parent
 SOURCES = ("setup.py", "pyproject.toml", "csrc", "src")

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from bench import command, listing, registry
+from bench import listing, registry
 from bench.adapter import Adapter, SensorSpec
 from bench.device import Device
 from bench.sensor import Sensor
 from bench.sensors import make
+from bench.system import command
 
 FOLDER = Path(__file__).parents[2] / "data" / "smi"
 PREFIXES = {

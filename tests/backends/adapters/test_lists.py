@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bench import listing, registry
-from bench.command import CommandError
 from bench.device import Device
+from bench.system.command import CommandError
 
 COUNTS = {
     "ascend": {

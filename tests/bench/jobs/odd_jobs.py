@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.child import Emit
+from bench.system.child import Emit
 
 
 def perform(job: dict[str, Any], emit: Emit) -> None:

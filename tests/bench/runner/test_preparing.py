@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from bench import cache
 from bench.errors import HetbenchError
 from bench.runner import preparing
 from bench.runner.state import fresh
+from bench.system import cache
 
 from .plans import make
 

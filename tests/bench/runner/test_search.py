@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from bench import environment, process
-from bench.process import Event, Outcome
 from bench.runner import assemble, execute, state
 from bench.runner.journal import Journal
 from bench.runner.plan import Plan
 from bench.suite import Case
+from bench.system import environment, process
+from bench.system.process import Event, Outcome
 
 from .plans import make
 

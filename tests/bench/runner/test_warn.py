@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from bench import environment
 from bench.metrics import derive, summarize
 from bench.report.strict import is_unsteady
 from bench.results import BatchPoint, Case, Trial
 from bench.runner.warn import run_warnings
 from bench.suite import Measure
+from bench.system import environment
 
 from ..examples import results, series, trial
 from .plans import make

@@ -19,9 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bench import software
 from bench.bounds import Amount, Count, Name, Share, Text, fits
-from bench.procfs import Host
+from bench.system import software
+from bench.system.procfs import Host
 
 T = TypeVar("T")
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-_CHECKOUT = Path(__file__).parents[1]
+_CHECKOUT = Path(__file__).parents[2]
 _PACKAGES = re.compile(
     r"(torch|onnx|openvino|tensorrt|triton|intel_ext|habana|nvidia|amdsmi|gpustack|hetbench)"
     r"|(numpy|scipy|psutil|pydantic)$",

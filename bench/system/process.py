@@ -29,12 +29,12 @@ _BOOT = (
     "import os,sys;init,*sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
     "from importlib.util import module_from_spec as m,spec_from_file_location as f;"
     "s=f('bench',init);b=sys.modules['bench']=m(s);s.loader.exec_module(b);"
-    "from bench.child import main;main()"
+    "from bench.system.child import main;main()"
 )
 """What the parent can import is what its children import, whatever the working folder holds: os
 and sys are there before Python looks into any folder. `bench` is the parent's own, also where
 another one comes first on the path (see `_hetbench.py`)."""
-_INIT = str(Path(__file__).absolute().with_name("__init__.py"))
+_INIT = str(Path(__file__).absolute().parents[1] / "__init__.py")
 _LOOK_S = 1.0
 """How often a quiet child is looked after: one that died may leave its pipe to a child of its own,
 which then never ends."""

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from bench import environment
-from bench.environment import Environment
 from bench.results_file import parse
+from bench.system import environment
+from bench.system.environment import Environment
 
-from .examples import results
+from ..examples import results
 
 DEVICE = {"name": "Example NPU", "properties": {"driver": "25.5.1"}}
 

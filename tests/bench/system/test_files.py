@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import files
 from bench.errors import CannotWrite, UsageError
-from bench.files import check_target, slug, write_beside, write_elsewhere, write_text
+from bench.system import files
+from bench.system.files import check_target, slug, write_beside, write_elsewhere, write_text
 
 
 def names(folder: Path) -> list[str]:

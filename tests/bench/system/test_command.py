@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import command
+from bench.system import command
 from tests.processes import is_gone
 
 
@@ -119,7 +119,7 @@ def test_it_dies_with_the_process_that_started_it(tool, tmp_path):
         "import threading; from bench import command\n"
         "threading.Thread(target=command.run, args=(['vendor-smi'], 600)).start()"
     )
-    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(command.__file__).parents[1])
+    parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(command.__file__).parents[2])
     wait_for((tmp_path / "tool").exists)
     pids = [int((tmp_path / name).read_text()) for name in ("tool", "child")]
     parent.send_signal(signal.SIGKILL)

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from bench import process
 from bench.errors import HetbenchError
-from bench.process import Event, Outcome
+from bench.system import process
+from bench.system.process import Event, Outcome
 from tests.processes import is_gone
 
-JOBS = Path(__file__).parent / "jobs"
+JOBS = Path(__file__).parents[1] / "jobs"
 
 
 @pytest.fixture(autouse=True)
 def odd_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
     """Children also know the jobs of this test; nothing else about them is changed."""
     monkeypatch.syspath_prepend(str(JOBS))
-    known = "from bench import child;child.JOBS['odd']='odd_jobs';"
-    boot = process._BOOT.replace("from bench.child", f"{known}from bench.child")
+    known = "from bench.system import child;child.JOBS['odd']='odd_jobs';"
+    boot = process._BOOT.replace("from bench.system.child", f"{known}from bench.system.child")
     assert known in boot
     monkeypatch.setattr(process, "_BOOT", boot)
 
@@ -192,7 +192,7 @@ def test_no_descriptor_is_left_open() -> None:
 def test_a_killed_parent_takes_its_child_with_it() -> None:
     script = f"""
 import sys; sys.path[:] = {sys.path!r}
-from bench import process
+from bench.system import process
 process._BOOT = {process._BOOT!r}
 process.run({{"kind": "odd", "do": "hang"}}, lambda e: print(e["pid"], flush=True), 60)
 """

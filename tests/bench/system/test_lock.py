@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import DeviceBusy, HetbenchError
-from bench.lock import DeviceLocks
+from bench.system.lock import DeviceLocks
 
 HOLD = """
 import subprocess, sys, time
-from bench.lock import DeviceLocks
+from bench.system.lock import DeviceLocks
 with DeviceLocks(sys.argv[2:], "hetbench run quick", wait_s=float(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.readline()
@@ -154,7 +154,7 @@ def test_a_child_that_outlives_the_holder_holds_nothing(others: list[Other], chi
 def test_many_at_once_never_overlap_or_deadlock(others: list[Other], tmp_path: Path) -> None:
     script = """
 import sys, time
-from bench.lock import DeviceLocks
+from bench.system.lock import DeviceLocks
 for _ in range(5):
     with DeviceLocks(sys.argv[2:], "x", wait_s=60):
         with open("LOG", "a") as log:
@@ -261,7 +261,7 @@ def test_a_folder_that_cannot_be_used(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_the_folder_does_not_depend_on_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bench import lock
+    from bench.system import lock
 
     monkeypatch.delenv("HETBENCH_LOCKS")
     before = lock._folder()

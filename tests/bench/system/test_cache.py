@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from bench import cache
 from bench.errors import HetbenchError
+from bench.system import cache
 
 
 @pytest.fixture(autouse=True)
@@ -120,7 +120,7 @@ def test_two_processes_that_prepare_at_once_make_it_once(folder: Path, tmp_path:
     script = f"""
 import os, time
 from pathlib import Path
-from bench import cache
+from bench.system import cache
 
 def make(path):
     with open({str(tmp_path / "made")!r}, "a") as log:
@@ -135,7 +135,7 @@ print(cache.prepared("abc", ".txt", make).read_text())
             [sys.executable, "-c", script],
             stdout=subprocess.PIPE,
             text=True,
-            cwd=Path(cache.__file__).parents[1],
+            cwd=Path(cache.__file__).parents[2],
         )
         for _ in range(2)
     ]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import software
+from bench.system import software
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 
