@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bench import stats, unsteady
-from bench.encoding import Packed, unpack
-from bench.results import Metric, Samples, Series, Summary
+from bench.results.records import Metric, Samples, Series, Summary
+from bench.results.samples import Packed, unpack
 from bench.suite import BOUNDS
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}

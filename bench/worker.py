@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import clock, encoding, fidelity, inputs, registry
+from bench import clock, fidelity, inputs, registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
 from bench.language.plain import first_line
 from bench.model import Arrays, ModelCard, Precision
+from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.settings import toml
@@ -26,7 +27,7 @@ from bench.suite import Measure
 from bench.system.child import Emit
 
 if TYPE_CHECKING:  # the records take a while to import, and a trial's child needs none
-    from bench.results import SearchEnd
+    from bench.results.records import SearchEnd
 
 EVENT_TIMES = 20
 """Runs whose device-event time is recorded beside the host's."""

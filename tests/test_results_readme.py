@@ -9,10 +9,10 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bench import results_file
-from bench.encoding import pack
 from bench.metrics import samples
-from bench.results import Results, Series, Status
+from bench.results import file as results_file
+from bench.results.records import Results, Series, Status
+from bench.results.samples import pack
 
 from .bench.examples import results, series, trial
 

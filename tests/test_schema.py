@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from bench.results import SCHEMA_VERSION, Results
+from bench.results.records import SCHEMA_VERSION, Results
 
 PATH = Path(__file__).parents[1] / "results" / "schema.json"
 
@@ -22,8 +22,8 @@ def generated() -> str:
 
 def test_the_published_schema_is_up_to_date() -> None:
     assert PATH.read_text("utf-8") == generated(), (
-        "bench/results.py has changed: run `python tests/test_schema.py`, and raise SCHEMA_VERSION "
-        "if a file of before is no longer read or means something else"
+        "bench/results/records.py has changed: run `python tests/test_schema.py`, and raise "
+        "SCHEMA_VERSION if a file of before is no longer read or means something else"
     )
 
 

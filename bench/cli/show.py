@@ -20,8 +20,8 @@ def show(
     json: bool = common.JSON,
 ) -> None:
     """Read strictly, then print; a file that is not a results file ends with exit code 4."""
-    from bench import results_file
     from bench.report import table
+    from bench.results import file as results_file
 
     results = results_file.read(file)
     if json:

@@ -12,7 +12,7 @@ from bench.language import units
 from bench.language.translate import tr
 from bench.metrics import THROTTLED_PERCENT, headline
 from bench.report import format
-from bench.results import Case, Summary, TargetRecord
+from bench.results.records import Case, Summary, TargetRecord
 
 FIGURES = {"latency_p50_ns": format.TIME, "throughput_items_per_s": format.ITEMS_PER_S}
 """How the figure is written that a case is judged by."""

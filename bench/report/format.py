@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from bench.language import units
 from bench.language.translate import tr
 from bench.language.units import fitting, significant
-from bench.results import Summary
+from bench.results.records import Summary
 
 NONE = "-"
 

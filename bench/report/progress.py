@@ -12,7 +12,7 @@ from rich.text import Text
 from bench import metrics
 from bench.language.translate import tr
 from bench.report import cells, format
-from bench.results import Trial
+from bench.results.records import Trial
 from bench.stats import Estimate
 from bench.suite import Case
 

@@ -10,7 +10,7 @@ from rich.text import Text
 from bench.language.translate import tr
 from bench.report import cells
 from bench.report.grid import Column
-from bench.results import Case, Results, TargetRecord, Trial
+from bench.results.records import Case, Results, TargetRecord, Trial
 
 _Key = TypeVar("_Key", bound=Hashable)
 ENOUGH = 3

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bench import metrics
-from bench.results import Case, Results
+from bench.results.records import Case, Results
 
 
 def is_unsteady(results: Results) -> bool:

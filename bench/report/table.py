@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.language.translate import tr
 from bench.report import cells, format, grid, remarks
-from bench.results import Case, Results, TargetRecord
+from bench.results.records import Case, Results, TargetRecord
 
 NAMES_SHARE = 1 / 4
 """Names that take more of the width are shortened where columns would have no room for them."""

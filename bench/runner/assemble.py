@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from bench import __version__
 from bench.metrics import summarize
-from bench.results import (
+from bench.results.records import (
     SCHEMA_VERSION,
     Case,
     DeviceRecord,

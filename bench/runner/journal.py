@@ -21,7 +21,7 @@ from types import TracebackType
 from typing import Any
 
 from bench.errors import CannotWrite, DeviceBusy, RefusedInput, UsageError
-from bench.results_file import MAX_BYTES, MAX_VALUES
+from bench.results.file import MAX_BYTES, MAX_VALUES
 from bench.runner.plan import Plan
 from bench.settings import toml
 from bench.system.files import cannot_write, make_folder, numbered

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from bench.results import Trial
+from bench.results.records import Trial
 from bench.stats import Estimate
 from bench.suite import Case
 

@@ -16,9 +16,9 @@ from bench.adapter import SensorSpec
 from bench.cpu import cpu_device
 from bench.device import Device
 from bench.discover import Resolved
-from bench.encoding import pack
 from bench.metrics import derive
-from bench.results import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
+from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
+from bench.results.samples import pack
 from bench.sensor import Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
 from bench.sensors.sampler import Sampler

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bench.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
-from bench.results import Status
+from bench.results.records import Status
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState

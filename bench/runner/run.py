@@ -11,10 +11,10 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from bench import results_file
 from bench.adapter import Adapter
 from bench.errors import CannotWrite, RefusedInput, UsageError
-from bench.results import Results
+from bench.results import file as results_file
+from bench.results.records import Results
 from bench.runner import again, assemble, duration, execute, state
 from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener

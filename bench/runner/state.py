@@ -11,7 +11,7 @@ from pydantic import RootModel, ValidationError
 
 from bench.bounds import Text
 from bench.errors import RefusedInput
-from bench.results import BatchPoint, Record, SearchEnd, Status, Trial
+from bench.results.records import BatchPoint, Record, SearchEnd, Status, Trial
 from bench.runner.plan import Plan, Step
 
 _Changed = RootModel[list[str]]

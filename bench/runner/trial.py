@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from bench.discover import Resolved
 from bench.language.plain import first_line
 from bench.metrics import derive
-from bench.results import Status, Telemetry, Trial
+from bench.results.records import Status, Telemetry, Trial
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp

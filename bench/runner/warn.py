@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench.metrics import THROTTLED_PERCENT, headline, is_unsteady
-from bench.results import Case, Trial
+from bench.results.records import Case, Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS
 from bench.system import environment

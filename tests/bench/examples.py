@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import fields as fields_of
 from typing import Any
 
-from bench.encoding import pack
 from bench.metrics import derive, summarize
-from bench.results import Case, Results, Samples, Series, Trial
+from bench.results.records import Case, Results, Samples, Series, Trial
+from bench.results.samples import pack
 from bench.suite import Measure
 from bench.system.environment import Environment
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench import results_file
 from bench.metrics import derive, measured, summarize
-from bench.results import Metric, Summary
+from bench.results import file as results_file
+from bench.results.records import Metric, Summary
 
 from .examples import results, samples, series
 

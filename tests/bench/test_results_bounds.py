@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from bench import results_file
 from bench.errors import RefusedInput
 from bench.report import table
-from bench.results import Case, Results, SensorRecord, Telemetry, Trial
-from bench.results_file import parse
+from bench.results import file as results_file
+from bench.results.file import parse
+from bench.results.records import Case, Results, SensorRecord, Telemetry, Trial
 from bench.sensor import Channel, Quantity
 
 from .examples import results, samples, series, trial

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from bench.metrics import headline, is_unsteady, summarize
-from bench.results import Metric
+from bench.results.records import Metric
 from bench.suite import BOUNDS, Suite
 from bench.unsteady import bound, two_states
 

@@ -15,8 +15,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from bench import results_file
 from bench.errors import RefusedInput
+from bench.results import file as results_file
 from tests.conftest import ROOT, Cli
 
 EVIL = (

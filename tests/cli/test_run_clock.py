@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from bench.encoding import unpack
+from bench.results.samples import unpack
 from tests.conftest import Cli
 
 Write = Callable[..., str]

@@ -7,7 +7,8 @@ import os
 
 import pytest
 
-from bench import metrics, results_file
+from bench import metrics
+from bench.results import file as results_file
 from tests.conftest import Cli
 
 OPENVINO = "onnxruntime+OpenVINO@cpu:0"

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from bench import results_file
 from bench.metrics import summarize
+from bench.results import file as results_file
 from tests.conftest import Cli
 
 Write = Callable[..., str]

@@ -10,7 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from bench.report import table
-from bench.results import Case, Results, Summary
+from bench.results.records import Case, Results, Summary
 
 from .. import examples
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.language import units
 from bench.report import format
-from bench.results import Summary
+from bench.results.records import Summary
 
 
 @pytest.mark.parametrize(

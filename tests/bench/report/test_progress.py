@@ -11,7 +11,7 @@ from rich.console import Console
 
 from bench import suite
 from bench.report.progress import Progress
-from bench.results import Metric, Trial
+from bench.results.records import Metric, Trial
 from bench.stats import Estimate
 
 from .. import examples

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from bench.results import Telemetry, Warning
+from bench.results.records import Telemetry, Warning
 
 from .. import examples
 from .files import LATENCY, case, results, shown, summary

@@ -10,7 +10,7 @@ import pytest
 from rich.cells import cell_len
 
 from bench.metrics import summarize
-from bench.results import Case, Fidelity, Results, Summary
+from bench.results.records import Case, Fidelity, Results, Summary
 
 from .. import examples
 from .files import LATENCY, RATE, case, results, row, shown, summary

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.errors import RefusedInput
-from bench.results import BatchPoint
+from bench.results.records import BatchPoint
 from bench.runner.plan import Plan, Step
 from bench.runner.state import Search, choose, fresh, remaining, restore
 

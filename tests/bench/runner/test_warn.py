@@ -8,7 +8,7 @@ import pytest
 
 from bench.metrics import derive, summarize
 from bench.report.strict import is_unsteady
-from bench.results import BatchPoint, Case, Trial
+from bench.results.records import BatchPoint, Case, Trial
 from bench.runner.warn import run_warnings
 from bench.suite import Measure
 from bench.system import environment

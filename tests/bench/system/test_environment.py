@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.results_file import parse
+from bench.results.file import parse
 from bench.system import environment
 from bench.system.environment import Environment
 

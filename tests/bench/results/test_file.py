@@ -11,11 +11,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import results_file
 from bench.errors import RefusedInput
-from bench.results_file import dumps, read
+from bench.results import file as results_file
+from bench.results.file import dumps, read
 
-from .examples import results
+from ..examples import results
 
 TEXT = results().model_dump_json()
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.encoding import MAX_SAMPLES, Packed, pack, unpack
+from bench.results.samples import MAX_SAMPLES, Packed, pack, unpack
 
 INT64 = st.integers(-(2**63), 2**63 - 1)
 

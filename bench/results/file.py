@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from bench.errors import RefusedInput
 from bench.language.plain import short
-from bench.results import SCHEMA_VERSION, Results
+from bench.results.records import SCHEMA_VERSION, Results
 
 MAX_BYTES = 1 << 30
 """Twenty thousand trials with sensors, twice as many as a large suite on a node of eight cards."""
