@@ -16,13 +16,13 @@ from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
+from bench.figures.stats import Estimate
 from bench.language.plain import first_line
 from bench.model import Arrays, ModelCard, Precision
 from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.settings import toml
-from bench.stats import Estimate
 from bench.suite import Measure
 from bench.system.child import Emit
 

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from bench.metrics import samples
+from bench.figures.metrics import samples
 from bench.results import file as results_file
 from bench.results.records import Results, Series, Status
 from bench.results.samples import pack

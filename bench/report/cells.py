@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from bench import datasheet
+from bench.figures.metrics import THROTTLED_PERCENT, headline
 from bench.language import units
 from bench.language.translate import tr
-from bench.metrics import THROTTLED_PERCENT, headline
 from bench.report import format
 from bench.results.records import Case, Summary, TargetRecord
 

@@ -9,11 +9,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from bench import metrics
+from bench.figures import metrics
+from bench.figures.stats import Estimate
 from bench.language.translate import tr
 from bench.report import cells, format
 from bench.results.records import Trial
-from bench.stats import Estimate
 from bench.suite import Case
 
 INDENT = "    "

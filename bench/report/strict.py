@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import metrics
+from bench.figures import metrics
 from bench.results.records import Case, Results
 
 

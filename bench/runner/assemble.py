@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench import __version__
-from bench.metrics import summarize
+from bench.figures.metrics import summarize
 from bench.results.records import (
     SCHEMA_VERSION,
     Case,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from bench.figures.stats import Estimate
 from bench.results.records import Trial
-from bench.stats import Estimate
 from bench.suite import Case
 
 

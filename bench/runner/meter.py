@@ -16,7 +16,7 @@ from bench.adapter import SensorSpec
 from bench.cpu import cpu_device
 from bench.device import Device
 from bench.discover import Resolved
-from bench.metrics import derive
+from bench.figures.metrics import derive
 from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
 from bench.results.samples import pack
 from bench.sensor import Recording, Sensor, SensorProbe

@@ -12,14 +12,14 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.discover import Resolved
+from bench.figures.metrics import derive
+from bench.figures.stats import Estimate
 from bench.language.plain import first_line
-from bench.metrics import derive
 from bench.results.records import Status, Telemetry, Trial
 from bench.runner.listener import Listener
 from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
-from bench.stats import Estimate
 from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
 

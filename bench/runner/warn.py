@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bench.metrics import THROTTLED_PERCENT, headline, is_unsteady
+from bench.figures.metrics import THROTTLED_PERCENT, headline, is_unsteady
 from bench.results.records import Case, Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields as fields_of
 from typing import Any
 
-from bench.metrics import derive, summarize
+from bench.figures.metrics import derive, summarize
 from bench.results.records import Case, Results, Samples, Series, Trial
 from bench.results.samples import pack
 from bench.suite import Measure

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from bench import metrics
+from bench.figures import metrics
 from bench.results import file as results_file
 from tests.conftest import Cli
 

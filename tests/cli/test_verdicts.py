@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bench.metrics import summarize
+from bench.figures.metrics import summarize
 from bench.results import file as results_file
 from tests.conftest import Cli
 

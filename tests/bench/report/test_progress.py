@@ -10,9 +10,9 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from bench import suite
+from bench.figures.stats import Estimate
 from bench.report.progress import Progress
 from bench.results.records import Metric, Trial
-from bench.stats import Estimate
 
 from .. import examples
 

@@ -9,7 +9,7 @@ from typing import Any, SupportsIndex
 import pytest
 from rich.cells import cell_len
 
-from bench.metrics import summarize
+from bench.figures.metrics import summarize
 from bench.results.records import Case, Fidelity, Results, Summary
 
 from .. import examples

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bench.metrics import derive, summarize
+from bench.figures.metrics import derive, summarize
 from bench.report.strict import is_unsteady
 from bench.results.records import BatchPoint, Case, Trial
 from bench.runner.warn import run_warnings

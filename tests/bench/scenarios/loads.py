@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from bench.figures.stats import Estimate
 from bench.scenarios.collect import Load
-from bench.stats import Estimate
 from bench.suite import Measure
 
 from ..fakes import FakeSession

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from bench import clock
+from bench.figures.stats import Estimate
 from bench.scenarios import collect
 from bench.scenarios.collect import Load, Observed, keep_busy, warm_up
-from bench.stats import Estimate
 
 from .loads import MS, fake, load
 

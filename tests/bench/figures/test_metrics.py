@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.metrics import derive, measured, summarize
+from bench.figures.metrics import derive, measured, summarize
 from bench.results import file as results_file
 from bench.results.records import Metric, Summary
 
-from .examples import results, samples, series
+from ..examples import results, samples, series
 
 MS = 1_000_000
 

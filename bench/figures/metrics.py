@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from bench import stats, unsteady
+from bench.figures import stats, unsteady
 from bench.results.records import Metric, Samples, Series, Summary
 from bench.results.samples import Packed, unpack
 from bench.suite import BOUNDS

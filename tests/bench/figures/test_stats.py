@@ -10,8 +10,8 @@ import pytest
 from numpy.random import Generator, default_rng
 from scipy import stats as exact
 
-from bench import stats
-from bench.stats import Estimate
+from bench.figures import stats
+from bench.figures.stats import Estimate
 from tests.offenders import assert_none
 
 

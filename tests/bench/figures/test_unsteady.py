@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.metrics import headline, is_unsteady, summarize
+from bench.figures.metrics import headline, is_unsteady, summarize
+from bench.figures.unsteady import bound, two_states
 from bench.results.records import Metric
 from bench.suite import BOUNDS, Suite
-from bench.unsteady import bound, two_states
 
 MS = 1e6
 P50 = "latency_p50_ns"
