@@ -15,8 +15,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from bench import inputs, weights
+from bench import weights
 from bench.errors import Unsupported
+from bench.measure import inputs
 from bench.model import ModelCard
 from bench.onnx_batch import BATCH_AXIS
 from bench.onnx_read import MAX_FILE_BYTES

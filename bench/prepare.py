@@ -11,11 +11,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bench import fidelity, inputs, registry
+from bench import registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Workload
 from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
+from bench.measure import fidelity, inputs
 from bench.model import Arrays, ModelCard, Precision
 from bench.settings import toml
 from bench.system import cache

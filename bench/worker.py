@@ -11,13 +11,14 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench import clock, fidelity, inputs, registry
+from bench import registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Session, Workload
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
+from bench.measure import clock, fidelity, inputs
 from bench.model import Arrays, ModelCard, Precision
 from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS

@@ -48,7 +48,7 @@ IN_CHILDREN_ONLY = {
 """May import a framework; what the parent takes from them must not need one."""
 
 FRAMEWORKS = {"torch", "onnxruntime", "onnx"}
-CLOCKS = {"time", "timeit", "datetime", "bench.clock"}
+CLOCKS = {"time", "timeit", "datetime", "bench.measure.clock"}
 SIMULATED = {"_simulated_faults.py", "_simulated_session.py"}
 """A simulated device must take time, so it keeps it; it still reports none."""
 

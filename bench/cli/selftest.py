@@ -17,7 +17,7 @@ def add_to(app: typer.Typer) -> None:
 
 def selftest(json: bool = common.JSON) -> None:
     """Print the clock's resolution and cost, and the timed loop's beside a bare loop's."""
-    from bench import overhead
+    from bench.measure import overhead
 
     facts = overhead.measure()
     if json:

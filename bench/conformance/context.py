@@ -9,11 +9,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from bench import clock, fidelity, inputs, registry
+from bench import registry
 from bench.adapter import Adapter
 from bench.backend import Backend, Placement, Session, Workload
 from bench.device import Device
 from bench.errors import Unsupported
+from bench.measure import clock, fidelity, inputs
 from bench.model import Arrays, ModelCard, Precision
 from bench.system.child import Emit
 

@@ -6,9 +6,9 @@ from typing import cast
 
 import numpy as np
 
-from bench import fidelity
 from bench.conformance.context import Context, infer
 from bench.conformance.verdict import Found, failed, first_line, passed, skipped
+from bench.measure import fidelity
 from bench.model import Arrays, ModelCard, Precision
 
 BATCH = 2

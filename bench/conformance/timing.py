@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from itertools import combinations
 from statistics import median
 
-from bench import clock
 from bench.backend import Session
-from bench.clock import Now
 from bench.conformance.context import Context, infer, tiled
 from bench.conformance.verdict import Found, failed, passed, skipped
+from bench.measure import clock
+from bench.measure.clock import Now
 
 LADDER = (8, 64, 512, 4096)
 """Batches tried until the device's work outlasts the enqueuing of it."""

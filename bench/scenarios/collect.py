@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from bench.backend import Session
-from bench.clock import Now
 from bench.figures import stats
+from bench.measure.clock import Now
 from bench.suite import MOST_BUDGETS, Measure
 
 MAX_SAMPLES = 1_000_000

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from bench import clock
+from bench.measure import clock
 from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
 
 ROUND_S = 0.05

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bench import clock
+from bench.measure import clock
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench import clock
+from bench.measure import clock
 from bench.scenarios import offline
 from bench.scenarios.collect import Load, Observations, Observed, Steady, warm_up
 

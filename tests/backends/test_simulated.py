@@ -16,11 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import clock, registry
+from bench import registry
 from bench.adapter import SensorSpec
 from bench.backend import Backend, Session, Workload
 from bench.device import Device
 from bench.errors import UsageError
+from bench.measure import clock
 from bench.model import Arrays, InputSpec, ModelCard, Tolerance
 from bench.sensors import make
 from bench.sensors import simulated as sensor

@@ -10,8 +10,9 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bench import inputs, onnx_export, registry
+from bench import onnx_export, registry
 from bench.errors import Unsupported
+from bench.measure import inputs
 from bench.onnx_batch import BATCH_AXIS
 
 SMALL = ["resnet8", "ds-cnn", "autoencoder"]

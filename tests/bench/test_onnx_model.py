@@ -13,8 +13,9 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import inputs, onnx_model
+from bench import onnx_model
 from bench.errors import RefusedInput
+from bench.measure import inputs
 from bench.model import PRECISIONS, ModelCard
 from bench.settings import toml
 

@@ -11,8 +11,9 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import inputs, onnx_export, quantize, registry
+from bench import onnx_export, quantize, registry
 from bench.errors import HetbenchError
+from bench.measure import inputs
 from bench.model import Arrays, ModelCard
 
 

@@ -7,8 +7,8 @@ from statistics import median
 import numpy as np
 import torch
 
-from bench import clock, overhead
 from bench.backend import Session
+from bench.measure import clock, overhead
 from bench.model import Arrays
 from tests.benchmarks.conftest import Report, alternate, paired_ratio
 

@@ -8,8 +8,9 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from bench import clock, inputs, prepare, registry
+from bench import prepare, registry
 from bench.backend import Workload
+from bench.measure import clock, inputs
 from tests.benchmarks.conftest import Report, alternate, paired_ratio
 
 SLOTS = 4

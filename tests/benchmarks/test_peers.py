@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bench import clock, overhead
+from bench.measure import clock, overhead
 from tests.benchmarks.conftest import Report, alternate
 
 ITERATIONS = 20_000

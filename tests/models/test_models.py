@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import inputs, onnx_export, registry, weights
+from bench import onnx_export, registry, weights
+from bench.measure import inputs
 from bench.model import ModelCard
 
 CARDS = {name: card for name, card in registry.models().items() if "plugins" in card.module}

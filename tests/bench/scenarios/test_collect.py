@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from bench import clock
 from bench.figures.stats import Estimate
+from bench.measure import clock
 from bench.scenarios import collect
 from bench.scenarios.collect import Load, Observed, keep_busy, warm_up
 

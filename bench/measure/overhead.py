@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from bench import clock
 from bench.backend import Session
+from bench.measure import clock
 from bench.model import Arrays
 
 ITERATIONS = 20_000

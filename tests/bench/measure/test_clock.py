@@ -7,9 +7,9 @@ from itertools import count
 
 import pytest
 
-from bench import clock, overhead
+from bench.measure import clock, overhead
 
-from .fakes import FakeSession
+from ..fakes import FakeSession
 
 
 def test_a_latency_is_staging_running_and_fetching() -> None:

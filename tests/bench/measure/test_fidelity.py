@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import fidelity
-from bench.fidelity import check_batches, check_count, check_items, compare
+from bench.measure import fidelity
+from bench.measure.fidelity import check_batches, check_count, check_items, compare
 from bench.model import Arrays, InputSpec, ModelCard, Tolerance
 
 TOLERANCE = Tolerance(relative_l2=0.01, top1=0.9)

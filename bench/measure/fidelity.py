@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from bench import inputs
+from bench.measure import inputs
 from bench.model import Arrays, ModelCard, Tolerance
 
 CHECK_ITEMS = {"lightweight": 8, "large": 4}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench.inputs import slots
+from bench.measure.inputs import slots
 from bench.model import InputSpec
 
 FLOATS = ("float32", "float16")

@@ -1,0 +1,1 @@
+"""Time a session, and check what it answers."""
