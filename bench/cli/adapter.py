@@ -91,7 +91,7 @@ def show(
     """Read, validate and describe; nothing named in it is touched."""
     from dataclasses import asdict
 
-    from bench import trust
+    from bench.adapters import trust
 
     found = _read(name)
     does = trust.describe(found)
@@ -125,7 +125,7 @@ def new(
     json: bool = common.JSON,
 ) -> None:
     """Print the paths of the files written."""
-    from bench import scaffold
+    from bench.adapters import scaffold
 
     written = [str(path) for path in scaffold.new_adapter(name, folder, python)]
     if json:

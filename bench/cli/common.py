@@ -175,8 +175,8 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     found = dict(registry.adapters())
     if not files:
         return list(found.values())
-    from bench import trust
     from bench.adapter import Adapter
+    from bench.adapters import trust
     from bench.settings import toml
 
     for name in files:

@@ -6,8 +6,9 @@ import sys
 
 import pytest
 
-from bench import registry, trust
+from bench import registry
 from bench.adapter import Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
+from bench.adapters import trust
 from bench.errors import UsageError
 from bench.settings import toml
 

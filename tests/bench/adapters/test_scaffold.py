@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from bench import trust
 from bench.adapter import Adapter
+from bench.adapters import trust
+from bench.adapters.scaffold import new_adapter
 from bench.errors import CannotWrite, UsageError
-from bench.scaffold import new_adapter
 from bench.settings import toml
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.mark.parametrize("name", ["acme", "acme-npu", "acme_2"])
