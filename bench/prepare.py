@@ -106,7 +106,9 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
 
 def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
     """The kept ONNX file of the model at the precision."""
-    from bench import onnx_export, onnx_model, quantize  # with torch: not for simulated devices
+    from bench.onnx import export as onnx_export
+    from bench.onnx import own as onnx_model
+    from bench.onnx import quantize  # with torch: not for simulated devices
 
     if source:
         path = onnx_model.bound(Path(source), card)
@@ -124,7 +126,7 @@ def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
 
 def reference(card: ModelCard, seed: int, source: str) -> Path:
     """The kept outputs of the fp32 reference on the check items of this seed."""
-    from bench import onnx_export
+    from bench.onnx import export as onnx_export
 
     key = cache.key(
         made="reference",
@@ -142,7 +144,7 @@ def reference(card: ModelCard, seed: int, source: str) -> Path:
 def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
     """torch on the CPU in fp32; for a user's own model ONNX Runtime without optimizations."""
     if source:
-        from bench import onnx_model
+        from bench.onnx import own as onnx_model
 
         batches = fidelity.check_batches(items, card.batch or 1)
         return onnx_model.reference(Path(source), card, batches)

@@ -18,7 +18,7 @@ JOBS = {
     "probe": "bench.probe",
     "prepare": "bench.prepare",
     "conform": "bench.conformance.session",
-    "inspect": "bench.onnx_model",
+    "inspect": "bench.onnx.own",
 }
 """Job kind -> module whose `perform(job, emit)` does it."""
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from bench import onnx_export, registry, weights
+from bench import registry, weights
 from bench.measure import inputs
 from bench.model import ModelCard
+from bench.onnx import export as onnx_export
 
 CARDS = {name: card for name, card in registry.models().items() if "plugins" in card.module}
 LIGHTWEIGHT = [name for name, card in CARDS.items() if card.size == "lightweight"]

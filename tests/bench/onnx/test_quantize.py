@@ -11,10 +11,12 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import onnx_export, quantize, registry
+from bench import registry
 from bench.errors import HetbenchError
 from bench.measure import inputs
 from bench.model import Arrays, ModelCard
+from bench.onnx import export as onnx_export
+from bench.onnx import quantize
 
 
 @pytest.fixture(autouse=True)

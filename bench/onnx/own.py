@@ -19,11 +19,13 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
-from bench import onnx_batch, onnx_read, onnx_shapes
 from bench.errors import HetbenchError, RefusedInput, Unsupported
 from bench.model import PRECISIONS, Arrays, InputSpec, ModelCard, Precision, Tolerance
-from bench.onnx_flops import count_flops
-from bench.onnx_shapes import Axis, Binding
+from bench.onnx import batch as onnx_batch
+from bench.onnx import read as onnx_read
+from bench.onnx import shapes as onnx_shapes
+from bench.onnx.flops import count_flops
+from bench.onnx.shapes import Axis, Binding
 from bench.system import cache
 from bench.system.child import Emit
 

@@ -13,10 +13,10 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from bench import onnx_model
 from bench.errors import RefusedInput
 from bench.measure import inputs
 from bench.model import PRECISIONS, ModelCard
+from bench.onnx import own as onnx_model
 from bench.settings import toml
 
 F = TensorProto.FLOAT

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench import onnx_shapes
 from bench.errors import RefusedInput
-from bench.onnx_shapes import Binding, bind, parse
+from bench.onnx import shapes as onnx_shapes
+from bench.onnx.shapes import Binding, bind, parse
 
 
 def test_shapes_are_read_from_the_command_line() -> None:

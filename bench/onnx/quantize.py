@@ -35,7 +35,7 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from onnxruntime.transformers.float16 import convert_float_to_float16
 
 from bench.model import Arrays, Precision
-from bench.onnx_read import stored_precision
+from bench.onnx.read import stored_precision
 from bench.system import cache
 
 CALIBRATION_SETS = {"lightweight": 32, "large": 8}

@@ -19,8 +19,8 @@ from bench import weights
 from bench.errors import Unsupported
 from bench.measure import inputs
 from bench.model import ModelCard
-from bench.onnx_batch import BATCH_AXIS
-from bench.onnx_read import MAX_FILE_BYTES
+from bench.onnx.batch import BATCH_AXIS
+from bench.onnx.read import MAX_FILE_BYTES
 from bench.system import cache
 
 OPSET = 17

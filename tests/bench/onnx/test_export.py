@@ -10,10 +10,11 @@ import onnxruntime as ort
 import pytest
 import torch
 
-from bench import onnx_export, registry
+from bench import registry
 from bench.errors import Unsupported
 from bench.measure import inputs
-from bench.onnx_batch import BATCH_AXIS
+from bench.onnx import export as onnx_export
+from bench.onnx.batch import BATCH_AXIS
 
 SMALL = ["resnet8", "ds-cnn", "autoencoder"]
 

@@ -9,7 +9,7 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, ValueInfoProto, helper, numpy_helper
 
-from bench.onnx_shapes import Binding
+from bench.onnx.shapes import Binding
 
 BATCH_AXIS = "batch"
 """Name of the free batch axis in every file that is run."""

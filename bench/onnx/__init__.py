@@ -1,0 +1,1 @@
+"""Everything ONNX; imported in children only."""
