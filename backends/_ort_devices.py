@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bench import listing
 from bench.adapter import Adapter, OnnxProvider
-from bench.cpu import cpu_device
 from bench.device import Device
+from bench.devices import smi as listing
+from bench.devices.cpu import cpu_device
 from bench.system import command
 
 from . import _ort_providers as providers

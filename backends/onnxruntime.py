@@ -12,10 +12,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from bench import cpu
 from bench.adapter import Adapter, OnnxProvider
 from bench.backend import Availability, Backend, Session, Workload
 from bench.device import Device
+from bench.devices import cpu
 from bench.errors import Unsupported
 from bench.model import Arrays
 

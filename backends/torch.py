@@ -21,8 +21,8 @@ from torch import nn
 from bench import registry
 from bench.adapter import Adapter, TorchPlugin
 from bench.backend import Availability, Backend, Session, Workload
-from bench.cpu import cpu_device
 from bench.device import Device
+from bench.devices.cpu import cpu_device
 from bench.errors import UsageError
 from bench.language.plain import first_line
 from bench.model import Arrays

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 
-from bench import discover, registry
+from bench import registry
+from bench.devices import discover
 from bench.errors import Unavailable
 
 

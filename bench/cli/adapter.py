@@ -12,7 +12,7 @@ from bench.language.translate import tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter
-    from bench.discover import Found, Resolved
+    from bench.devices.discover import Found, Resolved
 
 adapter = typer.Typer(
     help=tr("List, show, begin and check what teaches hetbench a kind of device."),
@@ -191,6 +191,6 @@ def check(
 
 def _resolve(target: str, found: list[Found]) -> Resolved:
     """The target on this machine; raises Unavailable when it is there by name alone."""
-    from bench import discover
+    from bench.devices import discover
 
     return discover.resolve(target, found)

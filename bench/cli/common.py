@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bench.adapter import Adapter
     from bench.cli.console import Console
-    from bench.discover import Found
+    from bench.devices.discover import Found
 
 JSON = typer.Option(False, "--json", help=tr("Print JSON and nothing else on standard output."))
 ADAPTER = typer.Option(
@@ -189,7 +189,7 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
 
 def find(files: Sequence[str], trusted: bool, targets: Sequence[str] = ()) -> list[Found]:
     """Ask what the targets can mean, or every candidate when none is named."""
-    from bench import discover
+    from bench.devices import discover
 
     known = adapters(files, trusted)
     wanted = discover.named(targets, known) if targets else discover.candidates(known)
@@ -198,7 +198,8 @@ def find(files: Sequence[str], trusted: bool, targets: Sequence[str] = ()) -> li
 
 def find_by_name(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
     """Ask all that the named adapters name, or every adapter; raises UsageError for an unknown."""
-    from bench import discover, registry
+    from bench import registry
+    from bench.devices import discover
 
     known = {adapter.name: adapter for adapter in adapters(files, trusted)}
     for name in names:

@@ -13,7 +13,7 @@ from bench.language.translate import tr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.discover import Found, Resolved
+    from bench.devices.discover import Found, Resolved
     from bench.errors import UsageError
     from bench.model import ModelCard
     from bench.runner.plan import Plan
@@ -220,7 +220,7 @@ def _targets(
 ) -> list[Resolved]:
     """The named targets, or every real one, of a person's own model every one that can run it;
     raises Unavailable when there is none."""
-    from bench import discover
+    from bench.devices import discover
     from bench.errors import Unavailable
 
     names = list(wanted) or discover.defaults(found, "onnx" if own else "")

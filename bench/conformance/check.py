@@ -14,12 +14,13 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import get_args
 
-from bench import datasheet, registry
+from bench import registry
 from bench.conformance import preparing, sensing
 from bench.conformance.context import Files, Job, Listed
 from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
-from bench.discover import Resolved
+from bench.devices import datasheet
+from bench.devices.discover import Resolved
 from bench.energy import Window
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision

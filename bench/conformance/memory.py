@@ -9,9 +9,9 @@ from statistics import median
 
 import psutil
 
-from bench import cpu
 from bench.conformance.context import Context, infer, tiled
 from bench.conformance.verdict import Found, failed, first_line, passed, skipped
+from bench.devices import cpu
 from bench.errors import OutOfMemory, Unsupported
 from bench.model import ModelCard
 

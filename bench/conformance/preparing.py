@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 from bench import registry
 from bench.conformance.context import Files
-from bench.discover import Resolved
+from bench.devices.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
 from bench.model import ModelCard, Precision
 from bench.system import process

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import median
 
-from bench import datasheet, sensors
+from bench import sensors
 from bench.adapter import SensorSpec
 from bench.conformance.verdict import Check, Found, failed, passed, skipped
 from bench.device import Device
+from bench.devices import datasheet
 from bench.energy import Window
 from bench.sensor import Channel, Quantity, Recording, Sensor, SensorProbe, SensorRecord
 from bench.sensors.sampler import Sampler

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.text import Text
 
-from bench import datasheet
+from bench.devices import datasheet
 from bench.figures.metrics import THROTTLED_PERCENT, headline
 from bench.language import units
 from bench.language.translate import tr

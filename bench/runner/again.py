@@ -12,9 +12,10 @@ from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
-from bench import __version__, discover, registry
+from bench import __version__, registry
 from bench.adapter import Adapter
-from bench.discover import Resolved
+from bench.devices import discover
+from bench.devices.discover import Resolved
 from bench.errors import RefusedInput
 from bench.model import ModelCard
 from bench.runner.plan import Plan

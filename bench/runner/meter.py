@@ -13,9 +13,9 @@ from dataclasses import asdict, replace
 
 from bench import energy, registry, sensors
 from bench.adapter import SensorSpec
-from bench.cpu import cpu_device
 from bench.device import Device
-from bench.discover import Resolved
+from bench.devices.cpu import cpu_device
+from bench.devices.discover import Resolved
 from bench.figures.metrics import derive
 from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
 from bench.results.samples import pack

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from bench import __version__
-from bench.discover import Resolved
+from bench.devices.discover import Resolved
 from bench.suite import Case, Suite
 from bench.system.environment import Environment
 

@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.discover import Resolved
+from bench.devices.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
 from bench.results.records import Status
 from bench.runner.listener import Listener

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.discover import Resolved
+from bench.devices.discover import Resolved
 from bench.figures.metrics import derive
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line

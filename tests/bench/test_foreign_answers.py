@@ -11,7 +11,8 @@ from unittest.mock import Mock
 
 import pytest
 
-from bench import discover, own_model, registry
+from bench import own_model, registry
+from bench.devices import discover
 from bench.errors import HetbenchError, RefusedInput
 from bench.runner import preparing, state, trial
 from bench.runner.listener import Listener

@@ -21,7 +21,8 @@ CODE = """
 import json, sys
 from dataclasses import replace
 from pathlib import Path
-from bench import discover, registry
+from bench import registry
+from bench.devices import discover
 from bench.settings import toml
 from bench.adapter import Adapter
 from bench.conformance import check, preparing

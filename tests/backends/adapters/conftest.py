@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import listing, registry
+from bench import registry
 from bench.adapter import Adapter, SensorSpec
 from bench.device import Device
+from bench.devices import smi as listing
 from bench.sensor import Sensor
 from bench.sensors import make
 from bench.system import command

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench import listing, registry
+from bench import registry
 from bench.device import Device
+from bench.devices import smi as listing
 from bench.system.command import CommandError
 
 COUNTS = {

@@ -8,8 +8,8 @@ from typing import get_args
 
 import pytest
 
-from bench import listing
 from bench.adapter import GROUPS, Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
+from bench.devices import smi as listing
 from bench.plugins import HOME
 from bench.sensor import Quantity
 from bench.settings import toml

@@ -9,10 +9,11 @@ from typing import Any
 
 import pytest
 
-from bench import discover, registry
+from bench import registry
 from bench.conformance import check, sensing, session
 from bench.conformance.context import Context, Job
 from bench.conformance.verdict import Report
+from bench.devices import discover
 from bench.sensors.simulated import FOLDER_VARIABLE
 
 DISHONESTIES: dict[str, str] = registry.backend("simulated").load.__globals__["DISHONESTIES"]

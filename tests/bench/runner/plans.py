@@ -8,7 +8,7 @@ from typing import Any
 from bench import registry, suite
 from bench.adapter import Adapter, TorchPlugin
 from bench.device import Device
-from bench.discover import Resolved
+from bench.devices.discover import Resolved
 from bench.runner import plan
 from bench.runner.plan import Plan
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bench import datasheet, registry
+from bench import registry
 from bench.device import Device
+from bench.devices import datasheet
 from bench.errors import RefusedInput
 
 

@@ -6,9 +6,10 @@ import os
 
 import pytest
 
-from bench import listing, sensors
+from bench import sensors
 from bench.adapter import Adapter, DeviceList, TorchPlugin
 from bench.device import Device
+from bench.devices import smi as listing
 from bench.system.command import CommandError
 
 INDEXED = DeviceList(

@@ -10,11 +10,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench import listing, partition, registry
+from bench import registry
 from bench.adapter import Adapter, OnnxProvider
 from bench.bounds import fits
-from bench.cpu import thread_count, usable_cores
 from bench.device import Device
+from bench.devices import partition
+from bench.devices import smi as listing
+from bench.devices.cpu import thread_count, usable_cores
 from bench.errors import HetbenchError, RefusedInput, Unavailable, UsageError
 from bench.settings import patterns, toml
 from bench.system import process

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from bench import discover, registry
-from bench.discover import Found
+from bench import registry
+from bench.devices import discover
+from bench.devices.discover import Found
 from bench.errors import Unavailable
 
 NOT_INSTALLED = "the package onnxruntime_ep_openvino is not installed"

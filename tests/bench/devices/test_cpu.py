@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import cpu
+from bench.devices import cpu
 
 
 def _write(root: Path, files: dict[str, str]) -> Path:

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from bench.cpu import cpu_device
 from bench.device import Device
+from bench.devices.cpu import cpu_device
+from bench.devices.partition import resolve
 from bench.errors import UsageError
-from bench.partition import resolve
 
 CPU = Device(
     "cpu:0", "cpu", 0, "CPU", cores=(0, 2, 4, 6), locks=("c-0", "c-2", "c-4", "c-6"), uuid="u"
