@@ -238,8 +238,8 @@ def _print_plan(plan: Plan, json: bool) -> None:
     """The cases, and how long they would take."""
     from dataclasses import asdict
 
+    from bench.energy.meter import Meter
     from bench.runner import duration
-    from bench.runner.meter import Meter
     from bench.runner.run import powered
 
     meters = {target.target: Meter(target, 0) for target in plan.targets}

@@ -21,10 +21,10 @@ from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
 from bench.devices import datasheet
 from bench.devices.discover import Resolved
-from bench.energy import Window
+from bench.energy.figures import Window
+from bench.energy.meter import own_sensors
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
-from bench.runner.meter import own_sensors
 from bench.runner.plan import timestamp
 from bench.system import cache, process
 

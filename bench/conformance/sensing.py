@@ -12,9 +12,9 @@ from bench.adapter import SensorSpec
 from bench.conformance.verdict import Check, Found, failed, passed, skipped
 from bench.device import Device
 from bench.devices import datasheet
-from bench.energy import Window
+from bench.energy.figures import Window
+from bench.energy.sampler import Sampler
 from bench.sensor import Channel, Quantity, Recording, Sensor, SensorProbe, SensorRecord
-from bench.sensors.sampler import Sampler
 
 POWER: tuple[Quantity, ...] = ("power_w", "power_average_w", "energy_j")
 SCOPE_W: Mapping[str, float] = {

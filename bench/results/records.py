@@ -201,7 +201,7 @@ class Window(Record):
 
 
 class EnergyFigure(Record):
-    """Energy of the trial's windows as one sensor tells it; see bench.energy.EnergyFigure."""
+    """Energy of the trial's windows as one sensor tells it; see bench.energy.figures."""
 
     sensor: Name
     """The sensor that told it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from bench import __version__
+from bench.energy.meter import Meter
 from bench.figures.metrics import summarize
 from bench.results.records import (
     SCHEMA_VERSION,
@@ -18,7 +19,6 @@ from bench.results.records import (
     Warning,
 )
 from bench.runner import trial
-from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings

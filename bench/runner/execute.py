@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
+from bench.energy.meter import Meter
 from bench.results.records import BatchPoint, Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
-from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState, Search, choose, remaining
 from bench.suite import Case

@@ -12,13 +12,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from bench.adapter import Adapter
+from bench.energy.meter import Meter
 from bench.errors import CannotWrite, RefusedInput, UsageError
 from bench.results import file as results_file
 from bench.results.records import Results
 from bench.runner import again, assemble, duration, execute, state
 from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener
-from bench.runner.meter import Meter
 from bench.runner.plan import Plan, timestamp
 from bench.system import files
 from bench.system.lock import DeviceLocks

@@ -12,12 +12,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from bench.devices.discover import Resolved
+from bench.energy.meter import Meter, energy_metrics
 from bench.figures.metrics import derive
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
 from bench.results.records import Status, Telemetry, Trial
 from bench.runner.listener import Listener
-from bench.runner.meter import Meter, energy_metrics
 from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.suite import MOST_BUDGETS, Case

@@ -13,10 +13,10 @@ import pytest
 
 from bench import own_model, registry
 from bench.devices import discover
+from bench.energy.meter import Meter
 from bench.errors import HetbenchError, RefusedInput
 from bench.runner import preparing, state, trial
 from bench.runner.listener import Listener
-from bench.runner.meter import Meter
 from bench.system import process
 from bench.system.process import Event, Outcome
 
@@ -102,7 +102,7 @@ def test_a_reason_of_a_probe_is_not_long(monkeypatch: pytest.MonkeyPatch) -> Non
 def run_trial(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = ENDED) -> Any:
     plan = plans.make()
     case = plan.cases[0]
-    monkeypatch.setattr("bench.runner.meter._specs", lambda target: [])
+    monkeypatch.setattr("bench.energy.meter._specs", lambda target: [])
     says(monkeypatch, *events, outcome=outcome)
     states = state.fresh(plan)
     meter = Meter(plan.target(case), 0)

@@ -8,7 +8,7 @@ import pytest
 
 from bench.conformance import sensing
 from bench.device import Device
-from bench.energy import Window
+from bench.energy.figures import Window
 from bench.sensor import Channel, Quantity, Sample, SensorProbe, SensorRecord
 
 DEVICE = Device("npu:0", "npu", 0, "Acme A100-like", memory_bytes=1 << 30)

@@ -80,7 +80,7 @@ def test_the_bus_id_of_a_device(device, address):
 
 def test_sensors_import_no_framework():
     code = (
-        "import sys; from importlib import import_module as load; import bench.energy;"
+        "import sys; from importlib import import_module as load; import bench.energy.figures;"
         "[load(f'bench.sensors.{kind}') for kind in "
         "('nvml', 'gpustack', 'rapl', 'hwmon', 'ipmi', 'command', 'sampler')];"
         "print(sorted({'torch', 'onnxruntime', 'pynvml', 'gpustack_runtime'} & set(sys.modules)))"

@@ -2,8 +2,8 @@
 
 The best quantity a sensor has is used: an energy counter, else instantaneous power, else averaged
 power. A figure is valid when the window is long enough for the sensor (5 s and 50 updates), the
-sensor saw all of it, and what may be wrong (see `bench.integrate`) stays within 5 %. What could
-not be had is None with the reason, never zero.
+sensor saw all of it, and what may be wrong (see `bench.energy.integrate`) stays within 5 %. What
+could not be had is None with the reason, never zero.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from statistics import fmean
 
-from bench.integrate import Integral, integrate, update_period_s
+from bench.energy.integrate import Integral, integrate, update_period_s
 from bench.sensor import Channel, Quantity, Recording, Sample, SensorRecord
 
 PREFERENCE: tuple[Quantity, ...] = ("energy_j", "power_w", "power_average_w")

@@ -11,17 +11,18 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 
-from bench import energy, registry, sensors
+from bench import registry, sensors
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.devices.cpu import cpu_device
 from bench.devices.discover import Resolved
+from bench.energy import figures as energy
+from bench.energy.sampler import Sampler
 from bench.figures.metrics import derive
 from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
 from bench.results.samples import pack
 from bench.sensor import Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
-from bench.sensors.sampler import Sampler
 
 POWER = ("energy_j", "power_w", "power_average_w")
 NODE = SensorSpec(kind="ipmi", scope="node")

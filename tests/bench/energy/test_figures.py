@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.energy import EnergyFigure, Window, figure, figures, warnings
+from bench.energy.figures import EnergyFigure, Window, figure, figures, warnings
 from bench.sensor import Channel, Quantity, Recording, Sample, SensorProbe, SensorRecord
 
 from . import curves

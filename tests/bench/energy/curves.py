@@ -89,7 +89,7 @@ def record(
 def times(
     until: float, spacing: float, rng: random.Random, spread: float = 0.0, start: float = 0.0
 ) -> list[float]:
-    """Moments at which a sampler reads, as bench.sensors.sampler chooses them."""
+    """Moments at which a sampler reads, as bench.energy.sampler chooses them."""
     at, found = start + rng.random() * spacing, []
     while at < until:
         found.append(at)

@@ -9,8 +9,8 @@ from itertools import pairwise
 import pytest
 
 from bench.device import Device
+from bench.energy.sampler import Sampler
 from bench.sensor import Channel, Recording, Sample, Sensor, SensorError, SensorProbe
-from bench.sensors.sampler import Sampler
 
 DEVICE = Device("npu:0", "npu", 0, "Test NPU")
 
@@ -118,16 +118,16 @@ class PlayedThread:
 def stage(monkeypatch) -> Stage:
     """Time moved by hand."""
     made = Stage()
-    monkeypatch.setattr("bench.sensors.sampler.time", made)
-    monkeypatch.setattr("bench.sensors.sampler.threading", made)
+    monkeypatch.setattr("bench.energy.sampler.time", made)
+    monkeypatch.setattr("bench.energy.sampler.threading", made)
     return made
 
 
 @pytest.fixture
 def quick(monkeypatch):
     """A hundred readings a second, in real time."""
-    monkeypatch.setattr("bench.sensors.sampler.MIN_PERIOD_S", 0.01)
-    monkeypatch.setattr("bench.sensors.sampler.STOP_S", 1.0)
+    monkeypatch.setattr("bench.energy.sampler.MIN_PERIOD_S", 0.01)
+    monkeypatch.setattr("bench.energy.sampler.STOP_S", 1.0)
 
 
 def when(condition: Callable[[], bool]) -> None:
