@@ -31,7 +31,7 @@ _NO_MEMORY = re.compile(
 def job(
     kind: str, case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter
 ) -> dict[str, Any]:
-    """The worker's job as JSON-able data; see bench.worker.Job."""
+    """The worker's job as JSON-able data; see bench.worker.trial.Job."""
     return {
         "kind": kind,
         "backend": target.backend,

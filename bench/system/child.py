@@ -13,10 +13,10 @@ from importlib import import_module
 from typing import Any
 
 JOBS = {
-    "trial": "bench.worker",
-    "search": "bench.worker",
-    "probe": "bench.probe",
-    "prepare": "bench.prepare",
+    "trial": "bench.worker.trial",
+    "search": "bench.worker.trial",
+    "probe": "bench.worker.probe",
+    "prepare": "bench.worker.prepare",
     "conform": "bench.conformance.session",
     "inspect": "bench.onnx.own",
 }

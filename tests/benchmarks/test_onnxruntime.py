@@ -8,9 +8,10 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from bench import prepare, registry
+from bench import registry
 from bench.backend import Workload
 from bench.measure import clock, inputs
+from bench.worker import prepare
 from tests.benchmarks.conftest import Report, alternate, paired_ratio
 
 SLOTS = 4

@@ -12,8 +12,9 @@ from statistics import median
 
 import pytest
 
-from bench import prepare, registry
+from bench import registry
 from bench.system import environment
+from bench.worker import prepare
 from tests.benchmarks.conftest import Report, alternate
 from tests.conftest import Cli
 
