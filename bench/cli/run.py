@@ -208,7 +208,7 @@ def _nothing(suite: Suite, targets: Sequence[Resolved]) -> UsageError:
 
 def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
     """The card of the person's own model, if there is one; raises RefusedInput."""
-    from bench import own_model
+    from bench.runner import own_model
 
     if onnx is None:
         return []

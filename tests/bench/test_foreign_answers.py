@@ -11,11 +11,11 @@ from unittest.mock import Mock
 
 import pytest
 
-from bench import own_model, registry
+from bench import registry
 from bench.devices import discover
 from bench.energy.meter import Meter
 from bench.errors import HetbenchError, RefusedInput
-from bench.runner import preparing, state, trial
+from bench.runner import own_model, preparing, state, trial
 from bench.runner.listener import Listener
 from bench.system import process
 from bench.system.process import Event, Outcome
