@@ -12,6 +12,7 @@ from bench.backend import Placement, Session
 from bench.device import Device
 from bench.errors import Unsupported
 from bench.model import Arrays
+from bench.workload import Slot
 
 _DEVICE_MEMORY = {"CUDAExecutionProvider": "cuda", "TensorrtExecutionProvider": "cuda"}
 """Providers whose outputs ONNX Runtime's Python package can leave on the device. The others write
@@ -39,14 +40,14 @@ class OnnxRuntimeSession(Session):
     def __init__(
         self,
         session: Any,
-        inputs: Sequence[Arrays],
+        slots: Sequence[Slot],
         provider: str,
         device: Device,
         placement: Placement,
         facts: Mapping[str, str],
     ) -> None:
         self._session = session
-        self._slots = inputs
+        self._slots = slots
         self._placement = placement
         self._on_cpu = device.kind == "cpu"
         self._in_place = provider == "CPUExecutionProvider"
@@ -58,23 +59,34 @@ class OnnxRuntimeSession(Session):
         }
         self._inputs = [one.name for one in session.get_inputs()]
         self._names = [one.name for one in session.get_outputs()]
-        self._outputs = self._allocate_outputs()
-        self._bindings = [self._bind(arrays) for arrays in inputs]
-        self._last = self._bindings[0]
+        self._buffers: dict[tuple[int, ...], dict[str, Any] | None] = {}
+        self._outputs = [self._allocate_outputs(slot) for slot in slots]
+        self._bindings = [
+            self._bind(slot.arrays, outputs)
+            for slot, outputs in zip(slots, self._outputs, strict=True)
+        ]
+        self._last = 0
         self._run = session.run_with_iobinding
 
-    def _allocate_outputs(self) -> dict[str, Any] | None:
-        """One host buffer per output for all slots; None where ONNX Runtime has to allocate."""
+    def _allocate_outputs(self, slot: Slot) -> dict[str, Any] | None:
+        """One host buffer per output for all slots of these sizes; None where ONNX Runtime has to
+        allocate."""
         outputs = self._session.get_outputs()
+        shapes = {one.name: [slot.axes.get(n, n) for n in one.shape] for one in outputs}
         known = all(
-            one.type in _NUMPY_TYPES and all(isinstance(n, int) for n in one.shape)
+            one.type in _NUMPY_TYPES and all(isinstance(n, int) for n in shapes[one.name])
             for one in outputs
         )
         if not known or self._outputs_at[0] != "cpu":
             return None
-        return {one.name: np.zeros(one.shape, _NUMPY_TYPES[one.type]) for one in outputs}
+        sizes = tuple(slot.axes.values())
+        if sizes not in self._buffers:
+            self._buffers[sizes] = {
+                one.name: np.zeros(shapes[one.name], _NUMPY_TYPES[one.type]) for one in outputs
+            }
+        return self._buffers[sizes]
 
-    def _bind(self, arrays: Arrays) -> Any:
+    def _bind(self, arrays: Arrays, outputs: dict[str, Any] | None) -> Any:
         missing = [name for name in self._inputs if name not in arrays]
         if missing:
             raise Unsupported(f"the ONNX file has inputs the model lacks: {', '.join(missing)}")
@@ -83,30 +95,31 @@ class OnnxRuntimeSession(Session):
             arrays[name] = np.ascontiguousarray(arrays[name])
             binding.bind_cpu_input(name, arrays[name])
         for name in self._names:
-            if self._outputs is None:
+            if outputs is None:
                 binding.bind_output(name, *self._outputs_at)
             else:
-                out = self._outputs[name]
+                out = outputs[name]
                 binding.bind_output(name, "cpu", 0, out.dtype.type, out.shape, out.ctypes.data)
         return binding
 
     def stage(self, slot: int) -> None:
         if not self._in_place:
-            binding, arrays = self._bindings[slot], self._slots[slot]
+            binding, arrays = self._bindings[slot], self._slots[slot].arrays
             for name in self._inputs:
                 binding.bind_cpu_input(name, arrays[name])
 
     def run(self, slot: int) -> None:
-        self._last = binding = self._bindings[slot]
-        self._run(binding)
+        self._last = slot
+        self._run(self._bindings[slot])
 
     def synchronize(self) -> None:
         """Nothing to wait for: `run` returned when the device was done."""
 
     def fetch(self) -> Arrays:
-        if self._outputs is not None:
-            return {name: out.astype(np.float32) for name, out in self._outputs.items()}
-        values = self._last.copy_outputs_to_cpu()
+        outputs = self._outputs[self._last]
+        if outputs is not None:
+            return {name: out.astype(np.float32) for name, out in outputs.items()}
+        values = self._bindings[self._last].copy_outputs_to_cpu()
         return {
             name: np.asarray(value, np.float32)
             for name, value in zip(self._names, values, strict=True)
@@ -114,8 +127,9 @@ class OnnxRuntimeSession(Session):
 
     def close(self) -> None:
         self._bindings.clear()
-        self._outputs = None
-        del self._last, self._run, self._session
+        self._outputs.clear()
+        self._buffers.clear()
+        del self._run, self._session
 
     def placement(self) -> Placement:
         return self._placement

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from bench.axes import BATCH
 from bench.backend import Placement
 from bench.model import Arrays
 
@@ -79,7 +80,7 @@ class NotANumber(SimulatedSession):
 class Wrong(SimulatedSession):
     def outputs(self) -> Arrays:
         outputs = super().outputs()
-        return {name: np.roll(a, 1, 1) for name, a in outputs.items()} if self.faulty else outputs
+        return {name: -a for name, a in outputs.items()} if self.faulty else outputs
 
 
 class EarlySync(SimulatedSession):
@@ -104,7 +105,7 @@ class Constant(SimulatedSession):
         outputs = super().outputs()
         if self.faulty:
             for array in outputs.values():
-                array[...] = np.arange(array.shape[1])
+                array[...] = np.arange(array.size).reshape(array.shape)
         return outputs
 
 
@@ -136,10 +137,10 @@ class Leaking(SimulatedSession):
 
 
 class TooFast(SimulatedSession):
-    def duration_ns(self) -> int:
+    def duration_ns(self, nominal_ns: int) -> int:
         if not self.faulty:
-            return super().duration_ns()
-        operations = self.workload.batch * (self.workload.card.flops or 0)
+            return super().duration_ns(nominal_ns)
+        operations = self._axes[BATCH] * (self.workload.card.flops_of(self._axes) or 0)
         return max(round(operations / (10 * PEAK_FLOPS) * 1e9), 1)
 
 

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import random
-import time
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from bench.backend import Session, Workload
+from bench.axes import BATCH, Axes
+from bench.backend import Session
+from bench.clocks import Clock
 from bench.model import Arrays
 from bench.sensors.simulated import StateFile
+from bench.workload import Slot, Workload
 
 from ._simulated_settings import Settings
 
@@ -21,50 +23,40 @@ PEAK_FLOPS = 1e14
 _LAUNCH_NS = 100_000.0
 _ITEM_NS = 20_000.0
 _OUTPUTS = 10
-_SPIN_NS = 200_000
-"""The end of a wait is spun, since a sleep ends up to 0.1 ms late."""
+_PASSES = {"infer": 1, "train": 3}
+"""A step of training goes forward, and backward at twice that work."""
 
 
-class VirtualTime:
+class VirtualClock(Clock):
     """The device's own time, which passes only when something takes time: exact."""
+
+    name = "simulated"
 
     def __init__(self) -> None:
         self._now = 0
 
-    def now(self) -> int:
+    def now_ns(self) -> int:
         return self._now
 
     def wait_until(self, ns: int) -> None:
         self._now = max(self._now, ns)
 
 
-class WallTime:
-    """Real time: waiting waits."""
-
-    def now(self) -> int:
-        return time.monotonic_ns()
-
-    def wait_until(self, ns: int) -> None:
-        while (left := ns - time.monotonic_ns()) > 0:
-            if left > _SPIN_NS:
-                time.sleep((left - _SPIN_NS) / 1e9)
-
-
 class Staged:
     """The copy of a slot's inputs on the device, and what they give, once it is asked for."""
 
     def __init__(self, arrays: Arrays) -> None:
-        self._arrays = {name: array.copy() for name, array in arrays.items()}
+        self.arrays = {name: array.copy() for name, array in arrays.items()}
         self._outputs: Arrays | None = None
 
     def holds(self, arrays: Arrays) -> bool:
         """Whether a new copy would be the same."""
-        return all(np.array_equal(self._arrays[name], array) for name, array in arrays.items())
+        return all(np.array_equal(self.arrays[name], array) for name, array in arrays.items())
 
     def outputs(self, names: Sequence[str]) -> Arrays:
         """New arrays each time."""
         if self._outputs is None:
-            self._outputs = respond(self._arrays, names)
+            self._outputs = respond(self.arrays, names)
         return {name: array.copy() for name, array in self._outputs.items()}
 
 
@@ -75,14 +67,14 @@ class SimulatedSession(Session):
         self,
         settings: Settings,
         workload: Workload,
-        inputs: Sequence[Arrays],
-        clock: VirtualTime | WallTime,
+        slots: Sequence[Slot],
+        clock: Clock,
         state: StateFile | None,
         level: float = 1.0,
     ) -> None:
         self.settings = settings
         self.workload = workload
-        self.inputs = inputs
+        self.slots = slots
         self.runs = 0
         self.busy_until = 0
         self._clock = clock
@@ -92,6 +84,8 @@ class SimulatedSession(Session):
         self._worked_ns = 0
         self._staged: dict[int, Staged] = {}
         self._running: Staged | None = None
+        self._axes = workload.axes
+        """Sizes of the last run."""
 
     @property
     def faulty(self) -> bool:
@@ -99,17 +93,27 @@ class SimulatedSession(Session):
         return self.runs > self.settings.after
 
     def stage(self, slot: int) -> None:
-        if slot not in self._staged or not self._staged[slot].holds(self.inputs[slot]):
-            self._staged[slot] = Staged(self.inputs[slot])
+        arrays = self.slots[slot].arrays
+        if slot not in self._staged or not self._staged[slot].holds(arrays):
+            self._staged[slot] = Staged(arrays)
         self._enqueue(round(self.settings.h2d_us * 1e3))
 
     def run(self, slot: int) -> None:
         if slot not in self._staged:
             raise RuntimeError(f"slot {slot} was never staged")
-        start = self._clock.now()
-        self._running = self._staged[slot]
+        self._axes = self.slots[slot].axes
+        self._running = self.taken(self._staged[slot])
         self.runs += 1
-        self._enqueue(self.duration_ns())
+        self.launch(self.duration_ns(nominal_ns(self.workload, self._axes, self.settings)))
+
+    def taken(self, staged: Staged) -> Staged:
+        """What a run works on."""
+        return staged
+
+    def launch(self, duration_ns: int) -> None:
+        """Enqueue work, which takes the host a moment."""
+        start = self._clock.now_ns()
+        self._enqueue(duration_ns)
         self._clock.wait_until(start + round(self.settings.enqueue_us * 1e3))
 
     def synchronize(self) -> None:
@@ -118,7 +122,7 @@ class SimulatedSession(Session):
     def fetch(self) -> Arrays:
         outputs = self.outputs()  # in wall time the device's work hides what this takes
         self._clock.wait_until(self.busy_until)
-        self._clock.wait_until(self._clock.now() + round(self.settings.d2h_us * 1e3))
+        self._clock.wait_until(self._clock.now_ns() + round(self.settings.d2h_us * 1e3))
         return outputs
 
     def close(self) -> None:
@@ -129,7 +133,7 @@ class SimulatedSession(Session):
             self._state = None
 
     def device_time_ns(self, slot: int) -> int:
-        start = max(self._clock.now(), self.busy_until)
+        start = max(self._clock.now_ns(), self.busy_until)
         self.run(slot)
         self._clock.wait_until(self.busy_until)
         return self.busy_until - start
@@ -141,7 +145,7 @@ class SimulatedSession(Session):
         facts = {
             "simulated": "true",
             "time": "wall" if self.settings.wall else "virtual",
-            "duration_ns": str(nominal_ns(self.workload, self.settings)),
+            "duration_ns": str(nominal_ns(self.workload, self.workload.axes, self.settings)),
         }
         return facts | ({"fault": self.settings.fault} if self.settings.fault else {})
 
@@ -151,10 +155,10 @@ class SimulatedSession(Session):
             raise RuntimeError("nothing was run yet")
         return self._running.outputs(self.workload.card.outputs)
 
-    def duration_ns(self) -> int:
-        """Device time of the run being enqueued."""
+    def duration_ns(self, nominal_ns: int) -> int:
+        """Device time of the work being enqueued, with warm-up, throttling and jitter."""
         settings = self.settings
-        duration = nominal_ns(self.workload, settings) * self._level
+        duration = nominal_ns * self._level
         if self.runs <= settings.warmup_runs:
             duration *= settings.warmup_factor
         if settings.throttle_s and self._worked_ns >= settings.throttle_s * 1e9:
@@ -165,19 +169,20 @@ class SimulatedSession(Session):
         return max(round(duration), 1)
 
     def _enqueue(self, duration_ns: int) -> None:
-        now = self._clock.now()
+        now = self._clock.now_ns()
         self.busy_until = max(now, self.busy_until) + duration_ns
         if self._state is not None:
             self._state.busy(now, self.busy_until)
 
 
-def nominal_ns(workload: Workload, settings: Settings) -> int:
-    """Device time of a run without warm-up, throttling and jitter."""
-    if settings.latency_us is None and settings.item_us is None:
-        item_ns = _ITEM_NS + (workload.card.flops or 0) / (PEAK_FLOPS / 2) * 1e9
-        return round(_LAUNCH_NS + workload.batch * item_ns)
-    each_us = (settings.latency_us or 0) + workload.batch * (settings.item_us or 0)
-    return round(each_us * 1e3)
+def nominal_ns(workload: Workload, axes: Axes, settings: Settings) -> int:
+    """Device time of a run of these sizes without warm-up, throttling and jitter."""
+    batch = axes[BATCH]
+    if settings.latency_us is settings.item_us is settings.token_us is None:
+        flops = _PASSES[workload.purpose] * (workload.card.flops_of(axes) or 0)
+        return round(_LAUNCH_NS + batch * (_ITEM_NS + flops / (PEAK_FLOPS / 2) * 1e9))
+    item_us = (settings.item_us or 0) + axes.get("sequence", 0) * (settings.token_us or 0)
+    return round(((settings.latency_us or 0) + batch * item_us) * 1e3)
 
 
 def memory_bytes(workload: Workload, settings: Settings) -> int:

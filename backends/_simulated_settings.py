@@ -50,8 +50,15 @@ class Settings:
     latency_us: float | None = None
     """Device time of a run, whatever the batch."""
     item_us: float | None = None
-    """Device time of each item. With neither given, a run takes 100 us, 20 us an item, and its
-    operations at half of the device's limit; with one given, the other is 0."""
+    """Device time of each item."""
+    token_us: float | None = None
+    """Device time of each token of each item, of models with an axis `sequence`: of a decoder that
+    of the prefill. With none of the three given, a run takes 100 us, 20 us an item, and its
+    operations at half of the device's limit; with one given, the others are 0."""
+    decode_us: float = 1000.0
+    """Device time of a decoder's step, whatever the batch."""
+    kv_kib: float = 0.0
+    """Device memory that each token takes that a decoder has seen or made, of every row."""
     jitter: float = 0.0
     """Standard deviation of the device time, as a share of it."""
     seed: int = 0
@@ -113,8 +120,11 @@ def read(options: Mapping[str, str]) -> Settings:
         raise UsageError(
             f"only a fault that ends a trial has a phase; these do: {', '.join(STOPS)}"
         )
-    if (settings.latency_us, settings.item_us) in ((0, 0), (0, None), (None, 0)):
-        raise UsageError("latency_us and item_us are both 0, and a run must take time")
+    given = [t for t in (settings.latency_us, settings.item_us, settings.token_us) if t is not None]
+    if given and not any(given):
+        raise UsageError("latency_us, item_us and token_us are 0, and a run must take time")
+    if settings.decode_us <= 0:
+        raise UsageError("decode_us must be above 0, as a step must take time")
     if 0 in settings.factors:
         raise UsageError(f"levels={settings.levels} holds a 0, and a run must take time")
     if settings.enqueue_us <= 0 or not settings.throttle_share < 1:

@@ -55,7 +55,7 @@ class DeviceSession(TorchSession):
         # torch.mps.synchronize takes no device, as there is only one.
         argument = () if place.type == "mps" else (place,)
         self._wait = partial(device_function(place.type, "synchronize"), *argument)
-        self._landings: dict[str, Tensor] = {}
+        self._landings: dict[tuple[str, torch.Size], Tensor] = {}
         super().__init__(place=place, **settings)
 
     def synchronize(self) -> None:
@@ -114,10 +114,12 @@ class DeviceSession(TorchSession):
             copies.append((argument, host))
             return argument
         # Casts and reorders happen on the device: a copy from the host that does either would do
-        # it on the CPU and wait. All slots land in one place, as the device works in order.
-        if name not in self._landings:
-            self._landings[name] = torch.empty_like(host, device=self._place)
-        landing = self._landings[name]
+        # it on the CPU and wait. All slots of a size land in one place, as the device works in
+        # order.
+        key = (name, host.shape)
+        if key not in self._landings:
+            self._landings[key] = torch.empty_like(host, device=self._place)
+        landing = self._landings[key]
         copies += [(landing, host), (argument, landing)]
         return argument
 
@@ -147,12 +149,15 @@ class GraphSession(DeviceSession):
         self._graphs: list[tuple[torch.cuda.CUDAGraph, Tensor | Sequence[Tensor]]] = []
         pool = torch.cuda.graph_pool_handle()
         side = torch.cuda.Stream(self._place)  # type: ignore[no-untyped-call]
+        known = set()
         for slot, arguments in enumerate(self._arguments):
             self.stage(slot)  # made-up inputs could be indices out of range
             self.synchronize()
+            shapes = tuple(argument.shape for argument in arguments)
             with torch.cuda.stream(side):
-                for _ in range(_CAPTURE_WARMUP if slot == 0 else 1):
+                for _ in range(1 if shapes in known else _CAPTURE_WARMUP):
                     self._forward(*arguments)
+            known.add(shapes)
             self.synchronize()
             graph = torch.cuda.CUDAGraph()
             # One pool serves all graphs: only the last run's outputs are ever fetched.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from bench.backend import Session
 from bench.model import Arrays, ModelCard
+from bench.workload import Slot
 
 Function = Callable[..., Any]
 
@@ -56,7 +57,7 @@ class TorchSession(Session):
         card: ModelCard,
         dtype: torch.dtype,
         place: torch.device,
-        inputs: Sequence[Arrays],
+        slots: Sequence[Slot],
         channels_last: bool,
         compile_mode: str | None,
     ) -> None:
@@ -83,10 +84,11 @@ class TorchSession(Session):
         )
         _inference.enter()
         try:
-            for arrays in inputs:
-                self._copies.append([])
+            for slot in slots:
+                copies: list[tuple[Tensor, Tensor]] = []
+                self._copies.append(copies)
                 self._arguments.append(
-                    tuple(self._bind(spec.name, arrays, self._copies[-1]) for spec in card.inputs)
+                    tuple(self._bind(spec.name, slot.arrays, copies) for spec in card.inputs)
                 )
             self._prepare()
         except BaseException:

@@ -13,11 +13,11 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 from bench.adapter import Adapter, OnnxProvider
-from bench.backend import Availability, Backend, Session, Workload
+from bench.backend import Availability, Backend, Session
 from bench.device import Device
 from bench.devices import cpu
 from bench.errors import Unsupported
-from bench.model import Arrays
+from bench.workload import Slot, Workload
 
 from . import _ort_devices
 from . import _ort_providers as providers
@@ -86,6 +86,9 @@ class OnnxRuntimeBackend(Backend):
         spec, card = self._for(device), workload.card
         if spec is None:
             return f"no execution provider of {self.adapter.name} runs on {device.kind} devices"
+        more = workload.beside_inference()
+        if more:
+            return f"ONNX Runtime runs inference alone here, not {more}"
         if workload.precision not in spec.precisions:
             return f"{spec.name} computes {', '.join(spec.precisions)}, not {workload.precision}"
         if card.batch not in (None, workload.batch):
@@ -96,7 +99,7 @@ class OnnxRuntimeBackend(Backend):
         )
 
     def load(
-        self, workload: Workload, device: Device, inputs: Sequence[Arrays], threads: int
+        self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int
     ) -> Session:
         spec = self._for(device)
         if spec is None or workload.onnx is None:
@@ -110,12 +113,12 @@ class OnnxRuntimeBackend(Backend):
 
         proof = None
         if not _placement.tells_assignment():
-            options = _session_options(threads, workload.batch)
-            proof = _placement.profiled(start, options, inputs[0], spec.provider)
-        session = start(_session_options(threads, workload.batch))
+            options = _session_options(threads, slots)
+            proof = _placement.profiled(start, options, slots[0].arrays, spec.provider)
+        session = start(_session_options(threads, slots))
         return OnnxRuntimeSession(
             session,
-            inputs,
+            slots,
             spec.provider,
             device,
             proof or _placement.assigned(session, spec.provider),
@@ -138,14 +141,17 @@ class OnnxRuntimeBackend(Backend):
         return isinstance(error, MemoryError) or any(words in text for words in _OUT_OF_MEMORY)
 
 
-def _session_options(threads: int, batch: int) -> Any:
+def _session_options(threads: int, slots: Sequence[Slot]) -> Any:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = _ERRORS_ONLY
     # With every axis known, shapes fold away, and providers that need static shapes take the graph.
-    options.add_free_dimension_override_by_name("batch", batch)
+    # An axis stays free where slots differ in it.
+    for axis, size in slots[0].axes.items():
+        if all(slot.axes[axis] == size for slot in slots):
+            options.add_free_dimension_override_by_name(axis, size)
     options.add_session_config_entry(_placement.RECORD, "1")
     return options
 

@@ -5,6 +5,7 @@ its inputs instead of the model, and needs no framework. Options: `_simulated_se
 faults: `FAULTS`. For example
 
     simulated+latency_us=2000+item_us=100@sim:0      a run takes exactly 2000 + 100 x batch us
+    simulated+token_us=10@sim:0                      and 10 x batch x sequence us
     simulated+fault=hang+after=20@sim:3              never returns from run 21
     simulated+wall=1+power_w=80+idle_w=20@sim:0      takes real time and draws real-looking power
 """
@@ -13,23 +14,25 @@ from __future__ import annotations
 
 import fcntl
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import IO, ClassVar
 
 from bench.adapter import Adapter
-from bench.backend import Availability, Backend, Workload
+from bench.backend import Availability, Backend
+from bench.clocks import host
 from bench.device import Device
 from bench.errors import UsageError
 from bench.model import Arrays
 from bench.sensors.simulated import FOLDER_VARIABLE, StateFile, state_path
 from bench.system import cache
+from bench.workload import Slot, Workload
 
 from ._simulated_faults import SESSIONS, stop
+from ._simulated_roles import SimulatedOutOfMemory, roles
 from ._simulated_session import (
     PEAK_FLOPS,
     SimulatedSession,
-    VirtualTime,
-    WallTime,
+    VirtualClock,
     memory_bytes,
     respond,
 )
@@ -42,10 +45,6 @@ _turns: dict[str, int] = {}
 """Device -> the turn that this process has."""
 
 
-class SimulatedOutOfMemory(RuntimeError):
-    """The device's memory is too small for what was loaded."""
-
-
 class SimulatedBackend(Backend):
     """Eight devices, `sim:0` to `sim:7`, of one make."""
 
@@ -56,9 +55,8 @@ class SimulatedBackend(Backend):
     def __init__(self, adapter: Adapter, options: Mapping[str, str]) -> None:
         super().__init__(adapter, options)
         self._settings = read(options)
-        self._clock = WallTime() if self._settings.wall else VirtualTime()
+        self.clock = host if self._settings.wall else VirtualClock()
         self._listings = itertools.count()
-        self._output_names: tuple[str, ...] = ()
 
     def probe(self) -> Availability:
         return Availability(True)
@@ -73,7 +71,7 @@ class SimulatedBackend(Backend):
         return workload.too_large_for(device, self._memory_bytes)
 
     def load(
-        self, workload: Workload, device: Device, inputs: Sequence[Arrays], threads: int
+        self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int
     ) -> SimulatedSession:
         settings = self._settings
         if settings.fault in STOPS and settings.phase == "load":
@@ -89,21 +87,23 @@ class SimulatedBackend(Backend):
             raise SimulatedOutOfMemory(
                 f"{device.id} has {self._memory_bytes} bytes of memory, {needed} were asked for"
             )
-        self._output_names = workload.card.outputs
         path = state_path(device.id) if settings.wall else None
         state = StateFile(path, settings.busy_w, settings.idle_w) if path else None
-        session = SESSIONS.get(settings.fault, SimulatedSession)
-        return session(settings, workload, inputs, self._clock, state, self._level(device))
+        played = roles(workload)
+        if settings.fault in SESSIONS:
+            played = (SESSIONS[settings.fault], *played)
+        session: type[SimulatedSession] = type("PlayedSession", played, {})
+        return session(settings, workload, slots, self.clock, state, self._level(device))
 
-    def reference(self, inputs: Arrays) -> Arrays:
-        """What an honest device makes of the inputs."""
-        return respond(inputs, self._output_names)
+    def reference(self, workload: Workload, inputs: Arrays) -> Arrays | None:
+        """What an honest device makes of the inputs; None of a collective, as that takes the inputs
+        of all ranks, and of a step of training, as that takes the steps before."""
+        if workload.rank is not None or workload.purpose == "train":
+            return None
+        return respond(inputs, workload.card.outputs)
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         return isinstance(error, MemoryError | SimulatedOutOfMemory)
-
-    def now_ns(self) -> Callable[[], int] | None:
-        return self._clock.now if isinstance(self._clock, VirtualTime) else None
 
     def _level(self, device: Device) -> float:
         """What this process's turn is: every process that loads takes the next level."""

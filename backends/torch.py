@@ -20,13 +20,13 @@ from torch import nn
 
 from bench import registry
 from bench.adapter import Adapter, TorchPlugin
-from bench.backend import Availability, Backend, Session, Workload
+from bench.backend import Availability, Backend, Session
 from bench.device import Device
 from bench.devices.cpu import cpu_device
 from bench.errors import UsageError
 from bench.language.plain import first_line
-from bench.model import Arrays
 from bench.settings import patterns
+from bench.workload import Slot, Workload
 
 from ._torch_accelerator import DeviceSession, GraphSession, device_function
 from ._torch_session import TorchSession
@@ -128,6 +128,9 @@ class TorchBackend(Backend):
 
     def supports(self, workload: Workload, device: Device) -> str | None:
         precision = workload.precision
+        more = workload.beside_inference()
+        if more:
+            return f"torch runs inference alone here, not {more}"
         if precision == "int8":
             return (
                 f"torch runs no int8 here: int8 runs through ONNX Runtime (QDQ), "
@@ -143,7 +146,7 @@ class TorchBackend(Backend):
         return reason or workload.too_large_for(device, _available_bytes(device))
 
     def load(
-        self, workload: Workload, device: Device, inputs: Sequence[Arrays], threads: int
+        self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int
     ) -> Session:
         if workload.module is None:
             raise ValueError("the workload carries no torch module")
@@ -165,7 +168,7 @@ class TorchBackend(Backend):
             card=workload.card,
             dtype=DTYPES[workload.precision],
             place=place,
-            inputs=inputs,
+            slots=slots,
             channels_last=_prefers_channels_last(workload, place.type),
             compile_mode=None if mode is None else mode or "default",
         )

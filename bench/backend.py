@@ -6,19 +6,17 @@ processes, never by the command line, so it may import its framework at the top 
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
+from bench import clocks
 from bench.adapter import Adapter
+from bench.clocks import Clock
 from bench.device import Device
-from bench.model import Arrays, ModelCard, Precision
-
-VALUE_BYTES: Mapping[Precision, int] = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
-_INTEGER_BYTES = {"int64": 8, "int32": 4, "int8": 1, "uint8": 1, "bool": 1}
+from bench.model import Arrays
+from bench.workload import Slot, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,44 +27,6 @@ class Availability:
     reason: str | None = None
     """Why not, in one sentence that names the remedy; None when available."""
     versions: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """A model at a precision and batch size, ready to be loaded."""
-
-    card: ModelCard
-    precision: Precision
-    batch: int
-    onnx: Path | None = None
-    """The prepared ONNX file (already quantized for int8), for backends whose format is onnx.
-    Its batch axis is named `batch`; None while only `supports` is asked."""
-    module: Callable[[], Any] | None = None
-    """Builds the torch module with its deterministic weights on the CPU in fp32, eval mode;
-    its forward takes the card's inputs in order and returns one tensor or a tuple of them."""
-
-    def least_memory_bytes(self) -> int:
-        """Memory that no implementation gets by without: weights, one set of inputs, and for a
-        transformer the widest activation of one layer. What more is needed shows when it runs."""
-        size = VALUE_BYTES[self.precision]
-        item = 0
-        for spec in self.card.inputs:
-            width = size if spec.dtype.startswith("float") else _INTEGER_BYTES[spec.dtype]
-            item += math.prod(spec.shape) * width
-        dimensions = self.card.dimensions
-        item += dimensions.get("sequence", 0) * dimensions.get("hidden", 0) * size
-        return self.card.parameters * size + self.batch * item
-
-    def too_large_for(self, device: Device, available_bytes: int | None) -> str | None:
-        """Why it cannot fit into the device's memory, with the sizes; None: it may."""
-        needed = self.least_memory_bytes()
-        if available_bytes is None or needed <= available_bytes:
-            return None
-        return (
-            f"{self.card.name} in {self.precision} at batch {self.batch} needs at least "
-            f"{needed / 2**20:.0f} MiB of memory and {device.id} has {available_bytes / 2**20:.0f} "
-            "MiB to give; take a smaller batch, a lower precision or a larger device"
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +49,15 @@ class Placement:
 
 
 class Session(ABC):
-    """A loaded workload on a device, bound to a fixed list of input slots."""
+    """A loaded workload on a device, bound to a fixed list of input slots.
+
+    Of a workload whose purpose is `train`, `run` is one step on the slot's batch (forward, backward
+    and the update of the weights), and `fetch` gives `{"loss": a scalar}` of the last one, as it
+    was before its update.
+
+    Of a workload with a rank, `run` takes part in one collective operation; the ranks' first runs
+    belong together, then their second, and so on, whatever the slots.
+    """
 
     @abstractmethod
     def stage(self, slot: int) -> None:
@@ -129,6 +97,19 @@ class Session(ABC):
         return {}
 
 
+class Decoder(Session):
+    """A session of a model that generates tokens.
+
+    `run(slot)` is the prefill of the slot's prompts, one a row; it ends what was generated before.
+    `fetch` gives the logits of the newest token of every row, [batch, vocabulary].
+    """
+
+    @abstractmethod
+    def decode(self) -> None:
+        """Enqueue one more token for every row, the device's own greedy choice among the logits;
+        may return before it is done. Raises RuntimeError before the first `run`."""
+
+
 class Backend(ABC):
     """The software that runs a model on the devices one adapter describes.
 
@@ -160,26 +141,26 @@ class Backend(ABC):
 
     @abstractmethod
     def load(
-        self, workload: Workload, device: Device, inputs: Sequence[Arrays], threads: int
+        self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int
     ) -> Session:
-        """Put the workload on the device and bind the slots.
+        """Put the workload on the device and bind the slots; a Decoder for a card that says so.
 
-        `inputs` holds one dict of host arrays per slot, in the card's dtypes, the batch as first
-        axis. A backend may put an equal array in the place of one, in memory that its device copies
-        from faster; `stage` copies what the array then in the dict holds at that moment. `threads`
-        is the number of host threads the framework may use. Outputs come back as float32 under the
-        card's output names. A session is used by the thread that loaded it. Raises Unsupported, or
-        the framework's own error.
+        Slots hold host arrays in the card's dtypes, the batch as first axis, and may differ in
+        their axes; none is larger than the workload's. A backend may put an equal array in the
+        place of one, in memory that its device copies from faster; `stage` copies what the array
+        then in the slot holds at that moment. `threads` is the number of host threads the
+        framework may use. Outputs come back as float32 under the card's output names. A session is
+        used by the thread that loaded it. Raises Unsupported, or the framework's own error.
         """
 
-    reference: Callable[[Arrays], Arrays] | None = None
-    """Only of a simulated backend: what its device makes of host inputs, for the workload loaded
-    last, which the outputs are then checked against. None: the CPU's fp32 reference."""
+    clock: Clock = clocks.host
+    """What its devices take time on: the host's, or a simulated device's own, which is exact."""
+
+    def reference(self, workload: Workload, inputs: Arrays) -> Arrays | None:
+        """Only of a simulated backend: what its device makes of host inputs, which the outputs
+        are then checked against. None: the CPU's fp32 reference."""
+        return None
 
     def is_out_of_memory(self, error: BaseException) -> bool:
         """Whether the framework's error means that memory ran out."""
         return isinstance(error, MemoryError)
-
-    def now_ns(self) -> Callable[[], int] | None:
-        """A simulated device's own time, which makes measurements exact; None: the host's clock."""
-        return None

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from bench.axes import BATCH, Axes, Axis, Term, total
+
 Precision = Literal["fp32", "tf32", "bf16", "fp16", "int8"]
 Size = Literal["lightweight", "large"]
 PRECISIONS: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
@@ -24,7 +26,8 @@ class InputSpec:
     """One input of a model, without its batch axis."""
 
     name: str
-    shape: tuple[int, ...]
+    shape: tuple[int | str, ...]
+    """A name is an axis of the model's card."""
     dtype: Literal["float32", "float16", "int64", "int32", "int8", "uint8", "bool"] = "float32"
     fill: Literal["normal", "pink", "uniform", "integers", "mask"] = "normal"
     """How values are drawn: standard normal, pink (noise of every octave over the last two axes,
@@ -48,6 +51,10 @@ class InputSpec:
         least, most = _INTEGERS.get(self.dtype, (-(2.0**24), 2.0**24))
         if self.fill == "integers" and not least <= self.low < self.high <= most + 1:
             raise ValueError(f"integers from {self.low} to {self.high} do not fit {self.dtype}")
+
+    def at(self, axes: Axes) -> tuple[int, ...]:
+        """The shape of one item at these sizes."""
+        return tuple(axes[size] if isinstance(size, str) else size for size in self.shape)
 
 
 _INTEGERS: dict[str, tuple[float, float]] = {
@@ -81,10 +88,13 @@ class ModelCard:
     size: Size
     task: str
     parameters: int
-    flops: int | None
+    flops: tuple[Term, ...] | None
     """Floating-point operations of one item's inference: 2 x multiply-accumulates of
     convolutions, matrix products and attention, as torch.utils.flop_counter counts them. None
     for a user's own model whose operators cannot be counted."""
+    bytes: tuple[Term, ...] | None
+    """The least that one item's inference moves beside the weights: its inputs and outputs, with
+    float32 for floats. None for a user's own model whose outputs have no known size."""
     published: str
     """What the publication says of parameters and operations, with its own way of counting."""
     source: str
@@ -96,12 +106,51 @@ class ModelCard:
     """Per precision."""
     channels_last: bool = False
     """True for convolutional networks, which most accelerators run faster in NHWC memory."""
+    axes: Mapping[str, Axis] = field(default_factory=dict)
+    """What may vary beside the batch: `sequence`, `image`."""
+    activations: tuple[Term, ...] = ()
+    """Values that one item has between two layers, where all layers have as many: the tokens of a
+    transformer x hidden."""
+    decoder: bool = False
+    """True for a model that generates tokens: what is loaded is a `bench.backend.Decoder`, its
+    first input are token ids, and the prompt's length is the axis `sequence`."""
     dimensions: Mapping[str, int] = field(default_factory=dict)
-    """Further published dimensions: layers, hidden, heads, sequence."""
+    """Further published dimensions: layers, hidden, heads."""
+    check_items: int = 8
+    """Distinct items whose outputs are checked; a larger batch repeats them."""
+    calibration_sets: int = 32
+    """Input sets that int8 ranges are taken from. With 8 the small models' ranges are guesses: 32
+    halve ResNet-8's error, bring the autoencoder's from 0.28 to 0.10; large models gain nothing
+    and take minutes."""
     batch: int | None = None
     """The only batch size the model takes; None: any."""
     module: str = ""
     """Import path of the package that holds the family's module; filled in by the registry."""
+
+    def __post_init__(self) -> None:
+        """Raises ValueError for axes that ids cannot tell apart, and for one that is not told."""
+        letters = [name[:1] for name in (BATCH, *self.axes)]
+        if len(set(letters)) < len(letters):
+            raise ValueError("axes must begin with different letters, and not with b as batch")
+        terms = (*(self.flops or ()), *(self.bytes or ()), *self.activations)
+        named = {size for spec in self.inputs for size in spec.shape if isinstance(size, str)}
+        for name in named.union(*(term.axes for term in terms)):
+            if name not in self.axes:
+                raise ValueError(f"the axis {name!r} is named, and `axes` does not tell its sizes")
+
+    def sizes(self, batch: int = 1, axes: Axes | None = None) -> Axes:
+        """All axes of a workload: the batch, and each axis as given or as published."""
+        given = axes or {}
+        rest = {name: given.get(name, axis.default) for name, axis in self.axes.items()}
+        return {BATCH: batch, **rest}
+
+    def flops_of(self, axes: Axes) -> int | None:
+        """Operations of one item's inference at these sizes."""
+        return None if self.flops is None else total(self.flops, axes)
+
+    def bytes_of(self, axes: Axes) -> int | None:
+        """The least bytes that one item's inference moves beside the weights, at these sizes."""
+        return None if self.bytes is None else total(self.bytes, axes)
 
     @property
     def weight_bytes(self) -> int:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import product
 from pathlib import Path
 from typing import Any, Literal
 
 from bench import registry
+from bench.axes import Axes, label
 from bench.bounds import Amount, Count, Share
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
@@ -88,6 +91,9 @@ class Group:
     precisions: tuple[Precision, ...] = ("fp32",)
     batches: tuple[int, ...] = ()
     """Fixed batch sizes; empty: 1 for single-stream, searched for the others."""
+    axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """Sizes of models' axes, such as `{ sequence = [128, 512] }`; a model without the axis is
+    measured as it is, one with it at each size in place of the published one."""
     backends: tuple[str, ...] = ()
     """Backends the group is meant for; empty: every one."""
     allow_fallback: float = 0.0
@@ -146,28 +152,32 @@ class Case:
     scenario: ScenarioName
     batch: int | None
     """None: the automatic search decides."""
+    axes: Axes
+    """Sizes of the model's axes but the batch."""
     measure: Measure
     allow_fallback: float
 
     @property
     def id(self) -> str:
         """Never depends on order; the same case has the same id in every run."""
-        batch = "auto" if self.batch is None else f"b{self.batch}"
-        return f"{self.card.name}/{self.precision}/{batch}/{self.scenario}/{self.target}"
+        sizes = label(self.batch, self.axes)
+        return f"{self.card.name}/{self.precision}/{sizes}/{self.scenario}/{self.target}"
 
     @property
     def version(self) -> str:
         """Digest of what is measured, and by which rules."""
         card = asdict(self.card)
         measure = asdict(self.measure)
-        for key in ("title", "published", "module"):
+        for key in ("title", "published", "module", "axes"):  # axes: what else it could be run at
             del card[key]
         if self.card.family:  # of a person's own model the source is its digest
             del card["source"]
         for key in ("timeout_s", "idle_s"):  # safety limits, not part of what is measured
             del measure[key]
         measure["allow_fallback"] = self.allow_fallback
-        return digest([MEASURE_RULES, card, self.precision, self.scenario, self.batch, measure])
+        axes = dict(self.axes)
+        parts = [MEASURE_RULES, card, self.precision, self.scenario, self.batch, axes, measure]
+        return digest(parts)
 
 
 def digest(value: Any) -> str:
@@ -198,6 +208,9 @@ def load(name: str) -> Suite:
             if model not in registry.models():
                 error = registry.unknown("model", model, registry.models())
                 raise toml.problem(path, ("cases", index, "models", place), str(error))
+        problem = _refused([group], group.axes)
+        if problem:
+            raise toml.problem(path, ("cases", index, "axes"), problem)
     return suite
 
 
@@ -209,8 +222,12 @@ def override(
     batches: Sequence[int] = (),
     trials: int | None = None,
     budget_s: float | None = None,
+    axes: Sequence[str] = (),
 ) -> Suite:
-    """The suite with the lists a person named on the command line put in place of its own."""
+    """The suite with the lists a person named on the command line put in place of its own.
+
+    `axes` are written `sequence=512`. Raises UsageError.
+    """
     for name in models:
         registry.model(name)
     for name in scenarios:
@@ -228,8 +245,14 @@ def override(
         changes["precisions"] = tuple(precisions)
     if batches:
         changes["batches"] = tuple(batches)
+    asked = _parse(axes)
     try:
-        groups = tuple(replace(group, **changes) for group in suite.cases)
+        groups = tuple(
+            replace(group, **changes, axes={**group.axes, **asked}) for group in suite.cases
+        )
+        problem = _refused(groups, asked)
+        if problem:
+            raise UsageError(problem)
         measure = suite.measure
         if budget_s is not None:
             measure = replace(
@@ -253,24 +276,22 @@ def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ())
     found: dict[str, Case] = {}
     for group in suite.cases:
         chosen = cards or [registry.model(name) for name in group.models]
-        for card in chosen:
-            for precision in group.precisions:
-                for scenario in group.scenarios:
-                    batches = group.batches or (_batch(card, scenario),)
-                    for batch in batches:
-                        for target in targets:
-                            if group.backends and _backend(target) not in group.backends:
-                                continue
-                            case = Case(
-                                target=target,
-                                card=card,
-                                precision=precision,
-                                scenario=scenario,
-                                batch=batch,
-                                measure=suite.measure,
-                                allow_fallback=group.allow_fallback,
-                            )
-                            found.setdefault(case.id, case)
+        for card, precision, scenario in product(chosen, group.precisions, group.scenarios):
+            batches = group.batches or (_batch(card, scenario),)
+            for batch, axes, target in product(batches, _sizes(card, group.axes), targets):
+                if group.backends and _backend(target) not in group.backends:
+                    continue
+                case = Case(
+                    target=target,
+                    card=card,
+                    precision=precision,
+                    scenario=scenario,
+                    batch=batch,
+                    axes=axes,
+                    measure=suite.measure,
+                    allow_fallback=group.allow_fallback,
+                )
+                found.setdefault(case.id, case)
     return list(found.values())
 
 
@@ -281,3 +302,42 @@ def _batch(card: ModelCard, scenario: str) -> int | None:
 
 def _backend(target: str) -> str:
     return target.split("@")[0].split("+")[0]
+
+
+def _sizes(card: ModelCard, asked: Mapping[str, Sequence[int]]) -> list[Axes]:
+    """The product of the sizes asked for of the card's axes, the published ones of the others."""
+    choices = [asked.get(name, (axis.default,)) for name, axis in card.axes.items()]
+    return [dict(zip(card.axes, sizes, strict=True)) for sizes in product(*choices)]
+
+
+def _parse(texts: Sequence[str]) -> dict[str, tuple[int, ...]]:
+    """Sizes by axis of `sequence=512`; raises UsageError."""
+    found: dict[str, tuple[int, ...]] = {}
+    for text in texts:
+        name, _, size = text.partition("=")
+        if not re.fullmatch(r"[0-9]{1,7}", size):
+            raise UsageError(f"{text!r} is not the size of an axis; write it as sequence=512")
+        found[name] = (*found.get(name, ()), int(size))
+    return found
+
+
+def _refused(groups: Sequence[Group], needed: Iterable[str]) -> str | None:
+    """Why the groups' models cannot be measured at their sizes; None: they can.
+
+    Some model must have each of the `needed` axes; every model that has an axis must allow its
+    sizes.
+    """
+    known = {
+        axis for group in groups for name in group.models for axis in registry.model(name).axes
+    }
+    for name in needed:
+        if name not in known:
+            others = ", ".join(sorted(known)) or "none but the batch"
+            return f"no chosen model has an axis {name!r}; they have {others}"
+    for group in groups:
+        for card in map(registry.model, group.models):
+            for name, axis in card.axes.items():
+                for size in group.axes.get(name, ()):
+                    if not axis.allows(size):
+                        return f"the {name} of {card.name} can be {axis}, and not {size}"
+    return None

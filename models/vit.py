@@ -45,7 +45,12 @@ class Block(nn.Module):
 
 
 class VisionTransformer(nn.Module):
-    """Patches of 16x16 pixels of a 224x224 image, a class token and 12 blocks."""
+    """Patches of 16x16 pixels of a 224x224 image, a class token and 12 blocks.
+
+    For images of another size the positions of the patches are resampled bicubically, as DeiT does
+    (https://github.com/facebookresearch/deit/blob/main/main.py, and timm with `dynamic_img_size`),
+    in the pass itself: the weights stay those of 224x224.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,15 +58,27 @@ class VisionTransformer(nn.Module):
         self.patches = nn.Conv2d(3, hidden, patch, patch)
         self.token = nn.Parameter(torch.empty(1, 1, hidden))
         self.position = nn.Parameter(torch.empty(1, side * side + 1, hidden))
+        self.side = side
         self.blocks = nn.Sequential(*(Block(hidden, heads) for _ in range(layers)))
         self.norm = nn.LayerNorm(hidden, _EPS)
         self.classifier = nn.Linear(hidden, 1000)
 
     def forward(self, image: Tensor) -> Tensor:
-        x = self.patches(image).flatten(2).transpose(1, 2)
-        x = torch.cat((self.token.expand(x.shape[0], -1, -1), x), 1) + self.position
+        patches = self.patches(image)
+        position = self._position(patches.shape[2], patches.shape[3])
+        x = patches.flatten(2).transpose(1, 2)
+        x = torch.cat((self.token.expand(x.shape[0], -1, -1), x), 1) + position
         logits: Tensor = self.classifier(self.norm(self.blocks(x))[:, 0])
         return logits
+
+    def _position(self, rows: int, columns: int) -> Tensor:
+        """Position embeddings of the class token and rows x columns patches."""
+        if (rows, columns) == (self.side, self.side):
+            return self.position
+        token, patches = self.position[:, :1], self.position[:, 1:]
+        grid = patches.reshape(1, self.side, self.side, -1).permute(0, 3, 1, 2)
+        grid = F.interpolate(grid, (rows, columns), mode="bicubic", align_corners=False)
+        return torch.cat((token, grid.flatten(2).transpose(1, 2)), 1)
 
 
 def build(name: str) -> nn.Module:

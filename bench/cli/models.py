@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from bench.cli import common
 from bench.language.translate import tr
+
+if TYPE_CHECKING:
+    from bench.model import InputSpec, ModelCard
 
 
 def add_to(app: typer.Typer) -> None:
@@ -21,7 +26,17 @@ def models(json: bool = common.JSON) -> None:
 
     cards = registry.models().values()
     if json:
-        common.print_json([{**asdict(card), "weight_bytes": card.weight_bytes} for card in cards])
+        common.print_json(
+            [
+                {
+                    **asdict(card),
+                    "weight_bytes": card.weight_bytes,
+                    "flops_per_item": card.flops_of(card.sizes()),
+                    "bytes_per_item": card.bytes_of(card.sizes()),
+                }
+                for card in cards
+            ]
+        )
         return
     common.print_table(
         [
@@ -31,6 +46,7 @@ def models(json: bool = common.JSON) -> None:
             tr("parameters"),
             tr("FLOPs/item"),
             tr("inputs"),
+            tr("axes"),
             tr("precisions"),
         ],
         (
@@ -39,13 +55,19 @@ def models(json: bool = common.JSON) -> None:
                 tr(card.size),
                 tr(card.task),
                 _short(card.parameters),
-                _short(card.flops),
-                ", ".join(f"{i.name} {'x'.join(map(str, i.shape))}" for i in card.inputs),
+                _short(card.flops_of(card.sizes())),
+                ", ".join(f"{i.name} {_shape(i, card)}" for i in card.inputs),
+                ", ".join(f"{name} {axis}" for name, axis in card.axes.items()) or "-",
                 " ".join(card.precisions),
             )
             for card in sorted(cards, key=lambda card: (card.size == "large", card.parameters))
         ),
     )
+
+
+def _shape(spec: InputSpec, card: ModelCard) -> str:
+    """`3x224x224`, at the published sizes."""
+    return "x".join(map(str, spec.at(card.sizes())))
 
 
 def _short(value: int | None) -> str:

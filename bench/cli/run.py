@@ -50,6 +50,12 @@ def run(
     batch: list[int] = typer.Option(
         [], "--batch", "-b", help=tr("A fixed batch size instead of the searched one. Repeatable.")
     ),
+    axis: list[str] = typer.Option(
+        [],
+        "--axis",
+        metavar="NAME=SIZE",
+        help=tr("Another size of a model's axis, such as sequence=512. Repeatable."),
+    ),
     trials: int | None = typer.Option(
         None, "--trials", min=1, max=1000, help=tr("Fresh processes per case.")
     ),
@@ -121,10 +127,12 @@ def run(
         with Progress(common.console(stderr=True)) as progress:
             done = runs.resume(resume, out, force, known, allow_changed, wait, progress)
         _report(done, json, strict)
-    cards = _own_models(onnx, shape)
+    cards = _own_models(onnx, shape, axis)
     if cards and not precision:
         precision = [cards[0].precisions[0]]  # the one it was saved in
-    chosen = suites.override(suites.load(suite), model, scenario, precision, batch, trials, budget)
+    chosen = suites.override(
+        suites.load(suite), model, scenario, precision, batch, trials, budget, axis
+    )
     targets = _targets(target, common.find(adapter, trust_adapter, target), cards)
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if not cases:
@@ -206,12 +214,15 @@ def _nothing(suite: Suite, targets: Sequence[Resolved]) -> UsageError:
     return UsageError(f"nothing to measure: the suite {suite.name!r} lists no case")
 
 
-def _own_models(onnx: Path | None, shapes: list[str]) -> list[ModelCard]:
-    """The card of the person's own model, if there is one; raises RefusedInput."""
+def _own_models(onnx: Path | None, shapes: list[str], axes: list[str]) -> list[ModelCard]:
+    """The card of the person's own model, if there is one; raises RefusedInput or UsageError."""
+    from bench.errors import UsageError
     from bench.runner import own_model
 
     if onnx is None:
         return []
+    if axes:
+        raise UsageError("--axis is for models of the zoo; give an ONNX file its --shape")
     return [own_model.inspect(onnx, shapes)]
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from bench import registry
 from bench.adapter import Adapter
-from bench.backend import Backend, Placement, Session, Workload
+from bench.axes import BATCH
+from bench.backend import Backend, Placement, Session
 from bench.device import Device
 from bench.errors import Unsupported
-from bench.measure import clock, fidelity, inputs
+from bench.measure import fidelity, inputs
 from bench.model import Arrays, ModelCard, Precision
 from bench.system.child import Emit
+from bench.workload import Slot, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +95,7 @@ class Context:
     @property
     def now(self) -> Callable[[], int]:
         """The clock that the device's work takes time on."""
-        return self.backend.now_ns() or clock.now_ns
+        return self.backend.clock.now_ns
 
     def card(self, name: str) -> ModelCard:
         """The card of a model of this job."""
@@ -109,24 +111,25 @@ class Context:
         raise KeyError(f"{card.name} in {precision} was not prepared")
 
     def workload(self, card: ModelCard, precision: Precision, batch: int) -> Workload:
-        """The workload, as a trial gives it to the backend."""
+        """The workload at the published sizes, as a trial gives it to the backend."""
         onnx = self.files(card, precision).onnx
         module = None
         if self.backend.format == "module":
             module = lambda: registry.builder(card)(card.name)  # noqa: E731
-        return Workload(card, precision, batch, Path(onnx) if onnx else None, module)
+        axes = card.sizes(batch)
+        return Workload(card, precision, axes, onnx=Path(onnx) if onnx else None, module=module)
 
-    def draw(self, card: ModelCard, batch: int, count: int, purpose: str) -> list[Arrays]:
+    def draw(self, card: ModelCard, batch: int, count: int, purpose: str) -> list[Slot]:
         """Input sets that no earlier run has seen."""
         key = f"{card.name}/conformance/{purpose}/{self.job.seed}"
-        return inputs.slots(card.inputs, batch, count, key)
+        return inputs.slots(card.inputs, card.sizes(batch), count, key)
 
     @contextmanager
     def session(
-        self, card: ModelCard, precision: Precision, slots: Sequence[Arrays]
+        self, card: ModelCard, precision: Precision, slots: Sequence[Slot]
     ) -> Iterator[Session]:
         """A session on the slots, closed at the end; raises Unsupported when `supports` says no."""
-        workload = self.workload(card, precision, len(next(iter(slots[0].values()))))
+        workload = self.workload(card, precision, slots[0].axes[BATCH])
         refusal = self.backend.supports(workload, self.job.device)
         if refusal:
             raise Unsupported(refusal)
@@ -136,15 +139,17 @@ class Context:
         finally:
             session.close()
 
-    def probe_session(self, slots: Sequence[Arrays]) -> Any:
+    def probe_session(self, slots: Sequence[Slot]) -> Any:
         """A session of the probe model at the precision of all checks."""
         return self.session(self.job.probe, self.job.precision, slots)
 
-    def reference(self, card: ModelCard, precision: Precision, items: Arrays) -> Arrays:
+    def reference(self, card: ModelCard, precision: Precision, items: Slot) -> Arrays:
         """What the outputs must be near to."""
-        if self.backend.reference is not None:
-            return self.backend.reference(items)
-        return fidelity.load(Path(str(self.files(card, precision).reference)))
+        workload = self.workload(card, precision, items.axes[BATCH])
+        found = self.backend.reference(workload, items.arrays)
+        if found is None:
+            found = fidelity.load(Path(str(self.files(card, precision).reference)))
+        return found
 
 
 def infer(session: Session, slot: int) -> Arrays:
@@ -154,6 +159,6 @@ def infer(session: Session, slot: int) -> Arrays:
     return session.fetch()
 
 
-def tiled(items: Arrays, batch: int) -> Arrays:
+def tiled(items: Slot, batch: int) -> Slot:
     """A few items over and over: drawing thousands would take longer than the checks."""
-    return {name: array.take(range(batch), 0, mode="wrap") for name, array in items.items()}
+    return fidelity.check_batches(items, batch)[0]

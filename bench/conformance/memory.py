@@ -124,4 +124,4 @@ def _item(card: ModelCard, context: Context) -> int:
 
 def _input_bytes(card: ModelCard) -> int:
     """Upper bound on the host bytes of one item's inputs."""
-    return sum(8 * math.prod(spec.shape) for spec in card.inputs)
+    return sum(8 * math.prod(spec.at(card.sizes())) for spec in card.inputs)

@@ -56,7 +56,7 @@ def fidelity_of(context: Context, model: str) -> Found:
 
 def _verdict(context: Context, card: ModelCard, precision: Precision) -> fidelity.Verdict:
     batch = card.batch or BATCH
-    items = fidelity.check_items(card, context.job.seed)
+    items = fidelity.check_items(card, card.sizes(), context.job.seed)
     slots = fidelity.check_batches(items, batch)
     with context.session(card, precision, slots) as session:
         outputs = [infer(session, slot) for slot in range(len(slots))]
@@ -76,8 +76,8 @@ def inputs_matter(context: Context) -> Found:
         for one, other in ((0, 1), (1, 2), (0, 2)):
             if distance(outputs[one], outputs[other]) <= allowed:
                 return failed("different inputs give the same outputs")
-        for name, array in slots[0].items():
-            array[...] = slots[1][name]
+        for name, array in slots[0].arrays.items():
+            array[...] = slots[1].arrays[name]
         changed = infer(session, 0)
         if distance(changed, outputs[0]) <= allowed:
             return failed("an input changed in its slot and staged again changes nothing")

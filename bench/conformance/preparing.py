@@ -68,6 +68,7 @@ def prepare(
                 "card": asdict(card),
                 "precision": one,
                 "batch": None,
+                "axes": {},
                 "device": asdict(target.device),
             }
             for place, (card, one) in enumerate(wanted)

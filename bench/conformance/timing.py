@@ -83,12 +83,13 @@ def throughput_limit(context: Context) -> Found:
     job = context.job
     if job.peak_flops is None:
         return skipped(job.peak_reason)
-    if not job.probe.flops:
+    flops = job.probe.flops_of(job.probe.sizes())
+    if not flops:
         return skipped(f"the operations of {job.probe.name} are not known")
     with _loaded(context) as (session, batch):
         runs = _shortest(session, context.now) * max(STEPS)
         least = min(_until_fetched(session, runs, context.now) for _ in range(ROUNDS))
-    rate = job.probe.flops * batch * runs / (least / 1e9)
+    rate = flops * batch * runs / (least / 1e9)
     share = rate / job.peak_flops
     said = (
         f"{rate / 1e12:.3g} TFLOP/s at batch {batch}, {share:.2%} of the datasheet's "

@@ -6,18 +6,17 @@ tested in one place. Nothing is allocated, looked up or decided between two stam
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import cycle, islice, pairwise
 
 from bench.backend import Session
+from bench.clocks import host
 
 Now = Callable[[], int]
-"""A monotonic clock in nanoseconds. On Linux perf_counter_ns and monotonic_ns are the same
-counter, so stamps of different processes compare."""
+"""A monotonic clock in nanoseconds."""
 
-now_ns: Now = time.perf_counter_ns
+now_ns: Now = host.now_ns
 
 
 @dataclass(frozen=True, slots=True)

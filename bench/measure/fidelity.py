@@ -12,11 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from bench.axes import BATCH, Axes
 from bench.measure import inputs
 from bench.model import Arrays, ModelCard, Tolerance
-
-CHECK_ITEMS = {"lightweight": 8, "large": 4}
-"""Distinct items whose outputs are checked; a larger batch repeats them."""
+from bench.workload import Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,25 +52,31 @@ class Verdict:
         )
 
 
-def check_items(card: ModelCard, seed: int) -> Arrays:
-    """Inputs a session has not seen before its outputs on them are compared, one row an item."""
-    return inputs.slots(card.inputs, check_count(card), 1, f"{card.name}/check/{seed}")[0]
+def check_items(card: ModelCard, axes: Axes, seed: int) -> Slot:
+    """Inputs a session has not seen before its outputs on them are compared, one row an item.
+
+    As many as the card says, at the sizes of `axes` but its batch.
+    """
+    sizes = card.sizes(check_count(card), axes)
+    return inputs.slots(card.inputs, sizes, 1, f"{card.name}/check/{seed}")[0]
 
 
 def check_count(card: ModelCard) -> int:
     """How many distinct items are checked."""
-    return 2 * card.batch if card.batch else CHECK_ITEMS[card.size]
+    return 2 * card.batch if card.batch else card.check_items
 
 
-def check_batches(items: Arrays, batch: int) -> list[Arrays]:
+def check_batches(items: Slot, batch: int) -> list[Slot]:
     """The items in batches, each in one; a batch larger than their number repeats them."""
-    count = len(next(iter(items.values())))
     return [
-        {
-            name: array.take(range(first, first + batch), 0, mode="wrap")
-            for name, array in items.items()
-        }
-        for first in range(0, count, batch)
+        Slot(
+            {
+                name: array.take(range(first, first + batch), 0, mode="wrap")
+                for name, array in items.arrays.items()
+            },
+            {**items.axes, BATCH: batch},
+        )
+        for first in range(0, items.axes[BATCH], batch)
     ]
 
 

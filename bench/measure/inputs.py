@@ -12,46 +12,54 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from bench.model import Arrays, InputSpec
+from bench.axes import BATCH, Axes
+from bench.model import InputSpec
+from bench.workload import Slot
 
 
-def slots(specs: Sequence[InputSpec], batch: int, count: int, key: str) -> list[Arrays]:
-    """`count` input sets of `batch` items each; every item of every set is distinct.
+def slots(specs: Sequence[InputSpec], axes: Axes, count: int, key: str) -> list[Slot]:
+    """`count` input sets of these sizes; every item of every set is distinct.
 
     `key` names the draw, usually model, purpose and seed.
     """
+    batch = axes[BATCH]
     return [
-        {
-            spec.name: np.stack(
-                [_item(spec, f"{key}/{slot * batch + row}") for row in range(batch)]
-            )
-            for spec in specs
-        }
+        Slot(
+            {
+                spec.name: np.stack(
+                    [_item(spec, axes, f"{key}/{slot * batch + row}") for row in range(batch)]
+                )
+                for spec in specs
+            },
+            axes,
+        )
         for slot in range(count)
     ]
 
 
-def _item(spec: InputSpec, key: str) -> NDArray[np.generic]:
+def _item(spec: InputSpec, axes: Axes, key: str) -> NDArray[np.generic]:
     digest = hashlib.sha256(f"{key}/{spec.name}".encode()).digest()
     random = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
-    values = _draw(spec, random).astype(spec.dtype, copy=False)
+    values = _draw(spec, spec.at(axes), random).astype(spec.dtype, copy=False)
     if spec.fill == "uniform" and values.dtype.kind == "f":  # rounding may reach the open end
         values = np.minimum(values, np.nextafter(*map(values.dtype.type, (spec.high, spec.low))))
     return values
 
 
-def _draw(spec: InputSpec, random: np.random.Generator) -> NDArray[np.generic]:
+def _draw(
+    spec: InputSpec, shape: tuple[int, ...], random: np.random.Generator
+) -> NDArray[np.generic]:
     if spec.fill == "normal":
-        return random.standard_normal(spec.shape, np.float32)
+        return random.standard_normal(shape, np.float32)
     if spec.fill == "pink":
-        return _pink(spec.shape, random)
+        return _pink(shape, random)
     if spec.fill == "uniform":
         span = np.float32(spec.high) - np.float32(spec.low)
-        return np.float32(spec.low) + span * random.random(spec.shape, np.float32)
+        return np.float32(spec.low) + span * random.random(shape, np.float32)
     if spec.fill == "integers":
-        return random.integers(int(spec.low), int(spec.high), spec.shape)
-    length = spec.shape[-1]
-    padding = random.integers(0, length // 4 + 1, (*spec.shape[:-1], 1))
+        return random.integers(int(spec.low), int(spec.high), shape)
+    length = shape[-1]
+    padding = random.integers(0, length // 4 + 1, (*shape[:-1], 1))
     return np.arange(length) < length - padding
 
 

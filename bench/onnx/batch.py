@@ -9,10 +9,8 @@ import numpy as np
 import onnx
 from onnx import AttributeProto, GraphProto, ModelProto, ValueInfoProto, helper, numpy_helper
 
+from bench.axes import BATCH
 from bench.onnx.shapes import Binding
-
-BATCH_AXIS = "batch"
-"""Name of the free batch axis in every file that is run."""
 
 
 def real_inputs(model: ModelProto) -> list[ValueInfoProto]:
@@ -25,7 +23,7 @@ def inferred(model: ModelProto, binding: Binding) -> ModelProto:
     """The model with its inputs' shapes set and all others inferred anew. Changes `model`."""
     lead: list[int | str] = []
     if not binding.whole:
-        lead = [binding.batch or BATCH_AXIS]
+        lead = [binding.batch or BATCH]
     for value in real_inputs(model):
         set_shape(value, [*lead, *binding.items[value.name]])
     # What the file says of the others may name axes that are numbers now.

@@ -13,13 +13,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from bench import weights
+from bench.axes import BATCH, Axes
 from bench.errors import Unsupported
 from bench.measure import inputs
 from bench.model import ModelCard
-from bench.onnx.batch import BATCH_AXIS
 from bench.onnx.read import MAX_FILE_BYTES
 from bench.system import cache
 
@@ -29,25 +29,29 @@ _GRAPH_BYTES = 16 << 20
 """Room for everything in a file that is not a weight."""
 
 
-def exported(card: ModelCard, build: Callable[[], nn.Module]) -> Path:
-    """The card's network in fp32 as a kept ONNX file with a free axis named `batch`.
+def exported(card: ModelCard, axes: Axes, build: Callable[[], nn.Module]) -> Path:
+    """The card's network in fp32 as a kept ONNX file whose free axes have their names.
 
-    `build` is called only when the file is not there yet. Raises Unsupported, HetbenchError.
+    Of `axes` only those sizes count that a file cannot leave free. `build` is called only when the
+    file is not there yet. Raises Unsupported, HetbenchError.
     """
+    fixed = {name: axes[name] for name, axis in card.axes.items() if not axis.free}
     key = cache.key(
         made="onnx export",
         card=asdict(card),
+        axes=fixed,
         sources=sources(card),
         torch=torch.__version__,
         opset=OPSET,
     )
-    return cache.prepared(key, ".onnx", lambda path: export(card, build(), path))
+    return cache.prepared(key, ".onnx", lambda path: export(card, fixed, build(), path))
 
 
-def export(card: ModelCard, module: nn.Module, path: Path) -> None:
-    """Write the module as ONNX; inputs and outputs carry the card's names.
+def export(card: ModelCard, fixed: Axes, module: nn.Module, path: Path) -> None:
+    """Write the module as ONNX; inputs and outputs carry the card's names, and so do free axes.
 
-    Raises Unsupported when the weights do not fit into one file.
+    `fixed` has the sizes of the axes that are not free. Raises Unsupported when the
+    weights do not fit into one file.
     """
     needed = card.weight_bytes + _GRAPH_BYTES
     if needed > MAX_FILE_BYTES:
@@ -56,7 +60,7 @@ def export(card: ModelCard, module: nn.Module, path: Path) -> None:
             "holds less than 2 GiB; run it on a torch target"
         )
     # Two items, so that no axis of size 1 is taken for one that broadcasts.
-    example = inputs.slots(card.inputs, 2, 1, f"{card.name}/export")[0]
+    example = _arguments(card, card.sizes(2, fixed))
     names = [spec.name for spec in card.inputs]
     with warnings.catch_warnings(), torch.no_grad():
         # What the exporter says of its own age, and of Python numbers that a trace makes constant,
@@ -66,14 +70,43 @@ def export(card: ModelCard, module: nn.Module, path: Path) -> None:
         warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         torch.onnx.export(
             module,
-            tuple(torch.from_numpy(example[name]) for name in names),
+            example,
             str(path),
             input_names=names,
             output_names=list(card.outputs),
-            dynamic_axes={name: {0: BATCH_AXIS} for name in (*names, *card.outputs)},
+            dynamic_axes=_free_axes(card, fixed, module),
             opset_version=OPSET,
             dynamo=False,
         )
+
+
+def _arguments(card: ModelCard, axes: Axes) -> tuple[Tensor, ...]:
+    drawn = inputs.slots(card.inputs, axes, 1, f"{card.name}/export")[0].arrays
+    return tuple(torch.from_numpy(drawn[spec.name]) for spec in card.inputs)
+
+
+def _free_axes(card: ModelCard, fixed: Axes, module: nn.Module) -> dict[str, dict[int, str]]:
+    """Input or output -> place of an axis -> its name. Outputs are run at two small sizes of each
+    free axis: where their shapes differ, there it is."""
+    free = {name: axis for name, axis in card.axes.items() if axis.free}
+    named = {name: {0: BATCH} for name in (*(spec.name for spec in card.inputs), *card.outputs)}
+    for spec in card.inputs:
+        named[spec.name] |= {i: size for i, size in enumerate(spec.shape, 1) if size in free}
+    least = {name: axis.least for name, axis in free.items()}
+    for name, axis in free.items():
+        small, large = (
+            _output_shapes(card, card.sizes(1, {**fixed, **least, name: size}), module)
+            for size in (axis.least, axis.least + axis.step)
+        )
+        for output, one, other in zip(card.outputs, small, large, strict=True):
+            named[output] |= {i: name for i, size in enumerate(one) if size != other[i]}
+    return named
+
+
+def _output_shapes(card: ModelCard, axes: Axes, module: nn.Module) -> list[torch.Size]:
+    with torch.inference_mode():
+        found = module(*_arguments(card, axes))
+    return [tensor.shape for tensor in (found if isinstance(found, tuple) else (found,))]
 
 
 def sources(card: ModelCard) -> dict[str, str]:

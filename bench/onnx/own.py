@@ -19,6 +19,7 @@ import onnx
 import onnxruntime as ort
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
+from bench.axes import Term
 from bench.errors import HetbenchError, RefusedInput, Unsupported
 from bench.model import PRECISIONS, Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.onnx import batch as onnx_batch
@@ -28,6 +29,7 @@ from bench.onnx.flops import count_flops
 from bench.onnx.shapes import Axis, Binding
 from bench.system import cache
 from bench.system.child import Emit
+from bench.workload import Slot
 
 _LARGE_PARAMETERS = 10_000_000
 _TOLERANCE = {"fp32": 1e-4, "tf32": 5e-3, "bf16": 5e-2, "fp16": 1e-2, "int8": 1e-1}
@@ -86,7 +88,11 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
     if not binding.whole and not onnx_batch.outputs_batched(fixed, binding.batch or _ANY_BATCH):
         binding = onnx_shapes.bind(axes, given, batched_outputs=False)
         fixed = _fixed(model, binding)
-    flops = count_flops(fixed)
+    batch = binding.batch or _ANY_BATCH
+    counts = [
+        None if count is None else (Term(count // batch),)
+        for count in (count_flops(fixed), _moved_bytes(fixed))
+    ]
     model = onnx_batch.inferred(model, binding)
     inputs = [_spec(value, binding.items[value.name]) for value in onnx_batch.real_inputs(model)]
     if binding.whole:
@@ -95,20 +101,24 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
     stored = onnx_read.stored_precision(model)
     precisions: tuple[Precision, ...] = PRECISIONS if stored == "fp32" else (stored,)
     parameters = sum(math.prod(tensor.dims) for tensor in onnx_read.weights(model))
+    large = parameters > _LARGE_PARAMETERS
     return ModelCard(
         name=re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60] or "model",
         title=path.stem[:100],
         family="",
-        size="large" if parameters > _LARGE_PARAMETERS else "lightweight",
+        size="large" if large else "lightweight",
         task=f"own ONNX model ({stored})",
         parameters=parameters,
-        flops=None if flops is None else flops // (binding.batch or _ANY_BATCH),
+        flops=counts[0],
+        bytes=counts[1],
         published="",
         source=f"sha256 {digest}",
         inputs=tuple(inputs),
         outputs=tuple(value.name for value in model.graph.output),
         precisions=precisions,
         tolerance={p: Tolerance(_TOLERANCE[p]) for p in precisions},
+        check_items=4 if large else 8,
+        calibration_sets=8 if large else 32,
         batch=binding.batch,
     )
 
@@ -122,7 +132,7 @@ def bound(source: Path, card: ModelCard) -> Path:
         model, digest = onnx_read.read(source)
         if card.source != f"sha256 {digest}":
             raise RefusedInput(f"{source} has changed since this run began; start the run again")
-        items = {spec.name: spec.shape for spec in card.inputs}
+        items = {spec.name: spec.at(card.sizes()) for spec in card.inputs}
         whole = any(
             len(value.type.tensor_type.shape.dim) == len(items[value.name])
             for value in onnx_batch.real_inputs(model)
@@ -135,12 +145,12 @@ def bound(source: Path, card: ModelCard) -> Path:
     return cache.prepared(key, ".onnx", make)
 
 
-def reference(source: Path, card: ModelCard, batches: Sequence[Arrays]) -> Arrays:
+def reference(source: Path, card: ModelCard, batches: Sequence[Slot]) -> Arrays:
     """Outputs of ONNX Runtime on the CPU with its graph optimizations off, batches joined."""
     session = _session(str(bound(source, card)))
     names = [out.name for out in session.get_outputs()]
     needed = [one.name for one in session.get_inputs()]
-    found = [session.run(names, {name: one[name] for name in needed}) for one in batches]
+    found = [session.run(names, {name: one.arrays[name] for name in needed}) for one in batches]
     try:
         return {
             name: np.concatenate([np.asarray(outputs[i], np.float32) for outputs in found])
@@ -157,6 +167,20 @@ def _fixed(model: ModelProto, binding: Binding) -> ModelProto:
     operators that compute shapes."""
     batch = binding.batch or _ANY_BATCH
     return onnx_batch.inferred(model, Binding(binding.items, batch, binding.whole))
+
+
+def _moved_bytes(model: ModelProto) -> int | None:
+    """Bytes of all inputs and outputs; None where a size depends on the data."""
+    total = 0
+    for value in (*onnx_batch.real_inputs(model), *model.graph.output):
+        tensor = value.type.tensor_type
+        if not tensor.HasField("shape") or not all(
+            dim.HasField("dim_value") for dim in tensor.shape.dim
+        ):
+            return None
+        width = onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type).itemsize
+        total += width * math.prod(dim.dim_value for dim in tensor.shape.dim)
+    return total
 
 
 def _axes(value: ValueInfoProto, path: Path) -> list[Axis]:

@@ -37,16 +37,10 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from bench.model import Arrays, Precision
 from bench.onnx.read import stored_precision
 from bench.system import cache
-
-CALIBRATION_SETS = {"lightweight": 32, "large": 8}
-"""Input sets by a model's size. With 8 the small ones' ranges are guesses: 32 halve
-ResNet-8's error, bring the autoencoder's from 0.28 to 0.10; large models gain nothing and
-take minutes."""
+from bench.workload import Slot
 
 
-def prepared(
-    source: Path, precision: Precision, calibration: Callable[[], Sequence[Arrays]]
-) -> Path:
+def prepared(source: Path, precision: Precision, calibration: Callable[[], Sequence[Slot]]) -> Path:
     """The kept file of a self-contained fp32 `source` in the precision; the source itself where
     the provider computes the precision from an fp32 file (fp32, tf32, bf16).
 
@@ -54,7 +48,7 @@ def prepared(
     """
     if precision not in ("int8", "fp16"):
         return source
-    sets = calibration() if precision == "int8" else ()
+    sets = [slot.arrays for slot in calibration()] if precision == "int8" else []
     key = cache.key(
         made="quantized onnx",
         way=cache.file_digest(Path(__file__)),

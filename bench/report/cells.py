@@ -69,7 +69,7 @@ def ratios(cases: Sequence[Case]) -> list[Text]:
 
 def searched(case: Case) -> bool:
     """Whether the batch was left to a search, also where the case ended before it."""
-    return "batch" in case.found or f"/auto/{case.scenario}/" in case.id
+    return "batch" in case.found or case.id.split("/")[2].startswith("auto")
 
 
 def found_batch(case: Case) -> Text:

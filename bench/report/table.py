@@ -8,6 +8,7 @@ from typing import NamedTuple
 from rich.console import Console, ConsoleOptions, RenderResult
 from rich.text import Text
 
+from bench.axes import label
 from bench.language.translate import tr
 from bench.report import cells, format, grid, remarks
 from bench.results.records import Case, Results, TargetRecord
@@ -24,6 +25,7 @@ class Group(NamedTuple):
     scenario: str
     batch: int | None
     """None: each target has the one that a search found for it."""
+    axes: tuple[tuple[str, int], ...]
 
 
 def render(results: Results) -> Report:
@@ -103,13 +105,13 @@ def _says_something(column: Sequence[Text]) -> bool:
 
 def _group(case: Case) -> Group:
     batch = None if cells.searched(case) else case.batch
-    return Group(case.model, case.precision, case.scenario, batch)
+    return Group(case.model, case.precision, case.scenario, batch, tuple(case.axes.items()))
 
 
 def _heading(group: Group) -> Text:
     words = [group.model, group.precision, tr(group.scenario)]
-    if group.batch is not None:
-        words.append(f"b{group.batch}")
+    if group.batch is not None or group.axes:
+        words.append(label(group.batch, dict(group.axes)).removeprefix("autox"))
     return Text("  ".join(words), style="bold", overflow="fold")
 
 

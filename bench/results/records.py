@@ -382,6 +382,8 @@ class Case(Record):
     """How load was applied."""
     batch: Count
     """Items in one inference."""
+    axes: dict[Name, Count] = {}
+    """Sizes of the model's axes but the batch, such as `sequence`; empty: it has none."""
     found: dict[Name, Count] = {}
     """What a search settled, such as `batch`, and nothing that was fixed; two results are
     comparable only where this is equal too."""
@@ -398,7 +400,11 @@ class Case(Record):
     parameters: Count
     """Weights of the model."""
     flops_per_item: Count | None
-    """2 x multiply-accumulates; null for a user's own model that cannot be counted."""
+    """2 x multiply-accumulates, at the case's axes; null for a user's own model that cannot be
+    counted."""
+    bytes_per_item: Count | None = None
+    """Bytes of one item's inputs and outputs at the case's axes: with the weights once a run the
+    least that an inference moves. Null for a user's own model whose outputs have no known size."""
     weight_bytes: Count
     """Of the weights in fp32."""
     onnx_sha256: Name | None = None

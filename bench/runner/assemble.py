@@ -94,6 +94,8 @@ def results(
 def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     status, reason = _status(case, state, plan)
     search = state.search
+    items = trial.items_per_run(case, state)
+    axes = case.card.sizes(items, case.axes)
     good = [one.metrics for one in state.trials.values() if one.status == "ok"]
     return Case(
         id=case.id,
@@ -104,13 +106,15 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         precision=case.precision,
         scenario=case.scenario,
         batch=state.batch or 1,
+        axes=dict(case.axes),
         found=state.found,
         batch_search=search.points if search else [],
         batch_search_end=search.end if search else None,
         batch_search_reason=search.reason if search else None,
-        items_per_run=trial.items_per_run(case, state),
+        items_per_run=items,
         parameters=case.card.parameters,
-        flops_per_item=case.card.flops,
+        flops_per_item=case.card.flops_of(axes),
+        bytes_per_item=case.card.bytes_of(axes),
         weight_bytes=case.card.weight_bytes,
         onnx_sha256=state.onnx_sha256,
         settings=case.measure,

@@ -146,6 +146,7 @@ def _request(case: Case, target: Resolved) -> dict[str, Any]:
         "card": asdict(case.card),
         "precision": case.precision,
         "batch": case.batch,
+        "axes": dict(case.axes),
         "device": asdict(target.device),
     }
 

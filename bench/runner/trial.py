@@ -41,6 +41,7 @@ def job(
         "card": asdict(case.card),
         "precision": case.precision,
         "batch": state.batch,
+        "axes": dict(case.axes),
         "scenario": case.scenario,
         "measure": asdict(case.measure),
         "threads": target.threads,
@@ -137,9 +138,9 @@ def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
         return trial
     if not trial.series:
         raise ValueError("it holds no samples")
-    figures = derive(
-        trial.series, case.card.flops, items_per_run(case, state), trial.device_event_ns
-    )
+    items = items_per_run(case, state)
+    flops = case.card.flops_of(case.card.sizes(items, case.axes))
+    figures = derive(trial.series, flops, items, trial.device_event_ns)
     changes: dict[str, Any] = {"metrics": figures}
     placement = trial.placement
     if placement is not None and placement.share < 1 - case.allow_fallback:

@@ -13,7 +13,8 @@ from typing import Any
 
 from bench import registry
 from bench.adapter import Adapter
-from bench.backend import Backend, Workload
+from bench.axes import Axes
+from bench.backend import Backend
 from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
 from bench.measure import fidelity, inputs
@@ -21,6 +22,7 @@ from bench.model import Arrays, ModelCard, Precision
 from bench.settings import toml
 from bench.system import cache
 from bench.system.child import Emit
+from bench.workload import Slot, Workload
 
 PREPARE_RULES = 1
 """Raised when references or checks are made in another way."""
@@ -34,6 +36,7 @@ class Request:
     card: ModelCard
     precision: Precision
     batch: int | None
+    axes: Axes
     device: Device
 
 
@@ -87,25 +90,27 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
             f"{case.card.name} is not measured in {case.precision}; its card has "
             f"{', '.join(case.card.precisions)}"
         )
-    workload = Workload(case.card, case.precision, case.batch or 1)
+    axes = case.card.sizes(case.batch or 1, case.axes)
+    workload = Workload(case.card, case.precision, axes)
     refusal = backend.supports(workload, case.device)
     if refusal:
         raise Unsupported(refusal)
     answer: dict[str, Any] = {}
     if backend.format == "onnx":
-        path = onnx_file(case.card, case.precision, job.source)
+        path = onnx_file(case.card, case.precision, axes, job.source)
         answer |= {"onnx": str(path), "onnx_sha256": cache.digest(path)}
     elif job.source:
         raise Unsupported(
             f"{job.backend} runs the zoo's own models; give an onnxruntime target for an ONNX file"
         )
-    if backend.reference is None:
-        answer["reference"] = str(reference(case.card, job.seed, job.source))
+    items = fidelity.check_items(case.card, axes, job.seed)
+    if backend.reference(workload, items.arrays) is None:
+        answer["reference"] = str(reference(case.card, items, job.seed, job.source))
     return answer
 
 
-def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
-    """The kept ONNX file of the model at the precision."""
+def onnx_file(card: ModelCard, precision: Precision, axes: Axes, source: str) -> Path:
+    """The kept ONNX file of the model at the precision, calibrated at these sizes."""
     from bench.onnx import export as onnx_export
     from bench.onnx import own as onnx_model
     from bench.onnx import quantize  # with torch: not for simulated devices
@@ -113,35 +118,35 @@ def onnx_file(card: ModelCard, precision: Precision, source: str) -> Path:
     if source:
         path = onnx_model.bound(Path(source), card)
     else:
-        path = onnx_export.exported(card, lambda: registry.builder(card)(card.name))
+        path = onnx_export.exported(card, axes, lambda: registry.builder(card)(card.name))
     calibration = f"{card.name}/calibration"  # whatever the seed: one quantized model for all runs
     return quantize.prepared(
         path,
         precision,
         lambda: inputs.slots(
-            card.inputs, card.batch or 1, quantize.CALIBRATION_SETS[card.size], calibration
+            card.inputs, card.sizes(card.batch or 1, axes), card.calibration_sets, calibration
         ),
     )
 
 
-def reference(card: ModelCard, seed: int, source: str) -> Path:
-    """The kept outputs of the fp32 reference on the check items of this seed."""
+def reference(card: ModelCard, items: Slot, seed: int, source: str) -> Path:
+    """The kept outputs of the fp32 reference on the check items, which were drawn by the seed."""
     from bench.onnx import export as onnx_export
 
     key = cache.key(
         made="reference",
         rules=PREPARE_RULES,
         card=asdict(card),
+        axes=dict(items.axes),
         seed=seed,
         sources=cache.file_digest(Path(source)) if source else onnx_export.sources(card),
     )
-    items = fidelity.check_items(card, seed)
     return cache.prepared(
         key, ".npz", lambda path: fidelity.save(path, _outputs(card, items, source))
     )
 
 
-def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
+def _outputs(card: ModelCard, items: Slot, source: str) -> Arrays:
     """torch on the CPU in fp32; for a user's own model ONNX Runtime without optimizations."""
     if source:
         from bench.onnx import own as onnx_model
@@ -152,6 +157,6 @@ def _outputs(card: ModelCard, items: Arrays, source: str) -> Arrays:
 
     module = registry.builder(card)(card.name)
     with torch.inference_mode():
-        found = module(*(torch.from_numpy(items[spec.name]) for spec in card.inputs))
+        found = module(*(torch.from_numpy(items.arrays[spec.name]) for spec in card.inputs))
     tensors = found if isinstance(found, tuple) else (found,)
     return {name: t.numpy() for name, t in zip(card.outputs, tensors, strict=True)}

@@ -13,19 +13,22 @@ from typing import TYPE_CHECKING, Any
 
 from bench import registry
 from bench.adapter import Adapter
-from bench.backend import Backend, Session, Workload
+from bench.axes import BATCH, Axes
+from bench.backend import Backend, Session
+from bench.clocks import host
 from bench.device import Device
 from bench.errors import OutOfMemory, Unsupported
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
 from bench.measure import clock, fidelity, inputs
-from bench.model import Arrays, ModelCard, Precision
+from bench.model import ModelCard, Precision
 from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations, warm_up
 from bench.settings import toml
 from bench.suite import Measure
 from bench.system.child import Emit
+from bench.workload import Slot, Workload
 
 if TYPE_CHECKING:  # the records take a while to import, and a trial's child needs none
     from bench.results.records import SearchEnd
@@ -54,6 +57,7 @@ class Job:
     card: ModelCard
     precision: Precision
     batch: int | None
+    axes: Axes
     scenario: str
     measure: Measure
     threads: int
@@ -97,17 +101,17 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
 
 def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, Any]:
     """Load, time, check; returns the fields of the `end` event."""
-    batch = job.card.batch or job.batch or 1
-    workload, build_ns = _workload(job, backend, batch)
+    axes = job.card.sizes(job.card.batch or job.batch or 1, job.axes)
+    workload, build_ns = _workload(job, backend, axes)
     refusal = backend.supports(workload, job.device)
     if refusal:
         return {"status": "unsupported", "reason": refusal}
-    timing = inputs.slots(job.card.inputs, batch, job.measure.slots, _key(job, "timing"))
-    items = fidelity.check_items(job.card, job.seed)
-    check = fidelity.check_batches(items, batch)
+    timing = inputs.slots(job.card.inputs, axes, job.measure.slots, _key(job, "timing"))
+    items = fidelity.check_items(job.card, axes, job.seed)
+    check = fidelity.check_batches(items, workload.batch)
 
     emit("phase", name="load")
-    now = backend.now_ns() or clock.now_ns
+    now = backend.clock.now_ns
     start = clock.now_ns()
     session = backend.load(workload, job.device, [*timing, *check], job.threads)
     loaded = clock.now_ns()
@@ -127,19 +131,17 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     events = _device_events(session, job.measure.slots)
 
     emit("phase", name="fidelity")
-    verdict = _verdict(job, backend, session, items, len(check), batch)
+    verdict, reference = _verdict(job, backend, session, workload, items, len(check))
     placement = session.placement()
     device_peak = session.peak_memory_bytes()
     facts = session.facts()
     session.close()
-    simulated = backend.now_ns() is not None
-    clock_source = "simulated" if simulated else "perf_counter_ns"
     # A simulated device's own time began in this process.
-    origin_ns = 0 if simulated else job.origin_ns
+    origin_ns = job.origin_ns if backend.clock is host else 0
     return {
         "status": "ok" if verdict.passed else "invalid",
         "reason": verdict.reason,
-        "clock": asdict(clock.characterize(now, clock_source)),
+        "clock": asdict(clock.characterize(now, backend.clock.name)),
         "cold_start": cold_start,
         "memory": {
             "host_peak_bytes": _host_peak_bytes(),
@@ -178,7 +180,7 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
             "items": verdict.items,
             "tolerance_relative_l2": verdict.tolerance.relative_l2,
             "tolerance_top1": verdict.tolerance.top1,
-            "reference": "simulated" if backend.reference else "cpu fp32",
+            "reference": reference,
             "passed": verdict.passed,
         },
         "placement": None
@@ -204,10 +206,11 @@ def search(job: Job, backend: Backend, emit: Emit) -> SearchEnd:
     disappointments = 0
     batch = 1
     # A few items, repeated: making thousands would take longer than running them.
-    few = inputs.slots(job.card.inputs, SEARCH_ITEMS, 2, _key(job, "search"))
+    some = job.card.sizes(SEARCH_ITEMS, job.axes)
+    few = inputs.slots(job.card.inputs, some, 2, _key(job, "search"))
     while batch <= MAX_BATCH:
         emit("trying", batch=batch)
-        workload, _ = _workload(job, backend, batch)
+        workload, _ = _workload(job, backend, {**some, BATCH: batch})
         refusal = backend.supports(workload, job.device)
         if refusal:
             emit("batch", batch=batch, items_per_s=None, reason=refusal)
@@ -235,9 +238,9 @@ def search(job: Job, backend: Backend, emit: Emit) -> SearchEnd:
     return "cap"
 
 
-def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Arrays]) -> float:
+def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Slot]) -> float:
     """Items per second of a short resident burst."""
-    now = backend.now_ns() or clock.now_ns
+    now = backend.clock.now_ns
     session = backend.load(workload, job.device, slots, job.threads)
     try:
         for slot in range(len(slots)):
@@ -257,12 +260,12 @@ def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Arrays]) -
         gc.collect()
 
 
-def _workload(job: Job, backend: Backend, batch: int) -> tuple[Workload, int | None]:
+def _workload(job: Job, backend: Backend, axes: Axes) -> tuple[Workload, int | None]:
     """The workload and the nanoseconds its weights took to make (None: nothing was made)."""
     workload = Workload(
         card=job.card,
         precision=job.precision,
-        batch=batch,
+        axes=axes,
         onnx=Path(job.onnx) if job.onnx else None,
     )
     if backend.format != "module" or not job.card.family:
@@ -327,19 +330,19 @@ def _key(job: Job, purpose: str) -> str:
 
 
 def _verdict(
-    job: Job, backend: Backend, session: Session, items: Arrays, checks: int, batch: int
-) -> fidelity.Verdict:
+    job: Job, backend: Backend, session: Session, workload: Workload, items: Slot, checks: int
+) -> tuple[fidelity.Verdict, str]:
+    """How far the outputs are from the reference, and whose that is."""
     outputs = []
     for slot in range(job.measure.slots, job.measure.slots + checks):
         session.stage(slot)
         session.run(slot)
         outputs.append(session.fetch())
-    if backend.reference is not None:
-        reference = backend.reference(items)
-    else:
-        reference = fidelity.load(Path(str(job.reference)))
+    reference, whose = backend.reference(workload, items.arrays), "simulated"
+    if reference is None:
+        reference, whose = fidelity.load(Path(str(job.reference))), "cpu fp32"
     tolerance = job.card.tolerance[job.precision]
-    return fidelity.compare(outputs, batch, reference, job.card, tolerance)
+    return fidelity.compare(outputs, workload.batch, reference, job.card, tolerance), whose
 
 
 def _host_peak_bytes() -> int:

@@ -18,10 +18,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from bench import registry
 from bench.adapter import Adapter, DeviceList, OnnxProvider
-from bench.backend import Backend, Workload
+from bench.axes import Term
+from bench.backend import Backend
 from bench.device import Device
 from bench.errors import Unsupported, UsageError
 from bench.model import InputSpec, ModelCard, Tolerance
+from bench.workload import Slot, Workload
 
 needs_openvino = pytest.mark.needs_target("onnxruntime+OpenVINO@cpu:0")
 needs_plugins = pytest.mark.skipif(
@@ -44,7 +46,8 @@ def _card(**changes: Any) -> ModelCard:
         size="lightweight",
         task="test",
         parameters=16,
-        flops=32,
+        flops=(Term(32),),
+        bytes=(Term(128),),
         published="",
         source="",
         inputs=(InputSpec("x", (4, 4)),),
@@ -74,14 +77,18 @@ def model(tmp_path: Path) -> Callable[..., Workload]:
         proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         path = tmp_path / f"{operator}.onnx"
         onnx.save(proto, path)
-        return Workload(_card(**changes), "fp32", batch, path)
+        return Workload(_card(**changes), "fp32", {"batch": batch}, onnx=path)
 
     return make
 
 
-def _slots(batch: int, count: int = 3) -> list[dict[str, Any]]:
+def _slots(batch: int, count: int = 3) -> list[Slot]:
     draw = np.random.default_rng(7)
-    return [{"x": draw.standard_normal((batch, 4, 4)).astype(np.float32)} for _ in range(count)]
+    return [_slot(draw.standard_normal((batch, 4, 4)).astype(np.float32)) for _ in range(count)]
+
+
+def _slot(x: Any) -> Slot:
+    return Slot({"x": x}, {"batch": len(x)})
 
 
 def _expected(x: Any) -> Any:
@@ -115,7 +122,23 @@ def test_every_slot_gives_its_own_outputs(
     for slot, outputs in seen:  # after the last run: earlier outputs must not have changed
         assert list(outputs) == ["y"]
         assert outputs["y"].dtype == np.float32
-        np.testing.assert_allclose(outputs["y"], _expected(slots[slot]["x"]), atol=1e-5)
+        np.testing.assert_allclose(outputs["y"], _expected(slots[slot].arrays["x"]), atol=1e-5)
+    session.close()
+
+
+@pytest.mark.parametrize(("adapter", "words"), ROUTES)
+def test_one_session_holds_slots_of_several_batches(
+    adapter: str, words: tuple[str, ...], model: Callable[..., Workload]
+) -> None:
+    backend = _backend(adapter, *words)
+    slots = [*_slots(4, 1), *_slots(1, 1), *_slots(2, 1), *_slots(4, 1)]
+    session = backend.load(model(batch=4), backend.devices()[0], slots, threads=1)
+    for slot in (0, 1, 2, 3, 1):
+        session.stage(slot)
+        session.run(slot)
+        right = _expected(slots[slot].arrays["x"])
+        assert session.fetch()["y"].shape == right.shape
+        np.testing.assert_allclose(session.fetch()["y"], right, atol=1e-5)
     session.close()
 
 
@@ -124,12 +147,12 @@ def test_staging_sees_what_the_callers_array_holds_now(
     adapter: str, words: tuple[str, ...], model: Callable[..., Workload]
 ) -> None:
     backend = _backend(adapter, *words)
-    slots = [{"x": np.asfortranarray(_slots(2)[0]["x"])}]
+    slots = [_slot(np.asfortranarray(_slots(2)[0].arrays["x"]))]
     session = backend.load(model(), backend.devices()[0], slots, threads=1)
-    slots[0]["x"][...] = 1.5
+    slots[0].arrays["x"][...] = 1.5
     session.stage(0)
     session.run(0)
-    np.testing.assert_allclose(session.fetch()["y"], _expected(slots[0]["x"]), atol=1e-5)
+    np.testing.assert_allclose(session.fetch()["y"], _expected(slots[0].arrays["x"]), atol=1e-5)
 
 
 @pytest.mark.parametrize(("adapter", "words"), ROUTES)
@@ -224,8 +247,8 @@ def test_outputs_whose_shape_depends_on_the_data(tmp_path: Path) -> None:
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
     )
     backend = _backend("cpu")
-    slots = [{"x": np.float32([[0, 1, 0]])}, {"x": np.float32([[1, 1, 0]])}]
-    workload = Workload(_card(inputs=(InputSpec("x", (3,)),)), "fp32", 1, path)
+    slots = [_slot(np.float32([[0, 1, 0]])), _slot(np.float32([[1, 1, 0]]))]
+    workload = Workload(_card(inputs=(InputSpec("x", (3,)),)), "fp32", {"batch": 1}, onnx=path)
     session = backend.load(workload, backend.devices()[0], slots, threads=1)
     shapes = []
     for slot in range(2):
@@ -246,15 +269,18 @@ def test_an_operator_without_a_kernel_is_unsupported(tmp_path: Path) -> None:
         helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path
     )
     backend = _backend("cpu")
-    workload = Workload(_card(), "fp32", 1, path)
+    workload = Workload(_card(), "fp32", {"batch": 1}, onnx=path)
     with pytest.raises(Unsupported, match=r"CPU lacks an operator.*LpPool"):
-        backend.load(workload, backend.devices()[0], [{"x": np.ones((1, 1, 4, 4))}], threads=1)
+        backend.load(workload, backend.devices()[0], [_slot(np.ones((1, 1, 4, 4)))], threads=1)
 
 
 # --- supports ------------------------------------------------------------------------------
 
 
 def test_supports_says_why_not(model: Callable[..., Workload]) -> None:
+    cpu = _backend("cpu")
+    training = replace(model(), purpose="train")
+    assert "alone here, not training" in str(cpu.supports(training, cpu.devices()[0]))
     backend = _backend("cpu")
     (device,) = backend.devices()
     workload = model()

@@ -18,14 +18,16 @@ import pytest
 
 from bench import registry
 from bench.adapter import SensorSpec
-from bench.backend import Backend, Session, Workload
+from bench.axes import Term
+from bench.backend import Backend, Session
 from bench.device import Device
 from bench.errors import UsageError
 from bench.measure import clock
-from bench.model import Arrays, InputSpec, ModelCard, Tolerance
+from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.sensors import make
 from bench.sensors import simulated as sensor
 from bench.target import Target
+from bench.workload import Slot, Workload
 from tests.offenders import assert_none
 
 SimulatedBackend: Any = registry.backend("simulated")
@@ -37,7 +39,8 @@ CARD = ModelCard(
     size="lightweight",
     task="",
     parameters=1 << 20,
-    flops=10**9,
+    flops=(Term(10**9),),
+    bytes=(Term(172),),
     published="",
     source="",
     inputs=(InputSpec("a", (3, 5)), InputSpec("b", (4,), "int64", "integers", 0, 9)),
@@ -53,28 +56,34 @@ def backend(options: str = "") -> Backend:
     return made
 
 
-def slots(batch: int = 2, count: int = 3) -> list[Arrays]:
+def slots(batch: int = 2, count: int = 3) -> list[Slot]:
     rng = np.random.default_rng(0)
     return [
-        {
-            "a": rng.standard_normal((batch, 3, 5)).astype(np.float32),
-            "b": rng.integers(0, 9, (batch, 4)),
-        }
+        Slot(
+            {
+                "a": rng.standard_normal((batch, 3, 5)).astype(np.float32),
+                "b": rng.integers(0, 9, (batch, 4)),
+            },
+            {"batch": batch},
+        )
         for _ in range(count)
     ]
 
 
 def load(
-    options: str = "", inputs: list[Arrays] | None = None, used: Backend | None = None
+    options: str = "", inputs: list[Slot] | None = None, used: Backend | None = None
 ) -> tuple[Session, Any]:
     """A session with every slot staged, and the device's clock."""
     used = used or backend(options)
     inputs = inputs or slots()
-    workload = Workload(CARD, "fp32", len(inputs[0]["a"]))
-    session = used.load(workload, used.devices()[0], inputs, threads=1)
+    session = used.load(workload(inputs[0].axes["batch"]), used.devices()[0], inputs, threads=1)
     for slot in range(len(inputs)):
         session.stage(slot)
-    return session, used.now_ns() or time.monotonic_ns
+    return session, used.clock.now_ns
+
+
+def workload(batch: int = 2, card: ModelCard = CARD, precision: Precision = "fp32") -> Workload:
+    return Workload(card, precision, card.sizes(batch))
 
 
 def infer(session: Session, slot: int) -> Arrays:
@@ -90,8 +99,8 @@ def wrongness(options: str, runs: int = 1) -> float:
     session, _ = load(inputs=inputs, used=used)
     for run in range(runs):
         outputs = infer(session, run % 3)
-    assert used.reference is not None
-    right = used.reference(inputs[(runs - 1) % 3])
+    right = used.reference(workload(), inputs[(runs - 1) % 3].arrays)
+    assert right is not None
     assert outputs.keys() == right.keys()
     error = [np.linalg.norm(outputs[n] - right[n]) / np.linalg.norm(right[n]) for n in right]
     return float(max(error))
@@ -169,9 +178,10 @@ def test_honest_outputs_agree_with_the_reference_item_by_item() -> None:
     used = backend()
     session, _ = load(inputs=inputs, used=used)
     whole = infer(session, 0)["x"]
-    single = {name: array[3:4] for name, array in inputs[0].items()}
-    assert used.reference is not None
-    np.testing.assert_allclose(whole[3:4], used.reference(single)["x"], rtol=1e-5)
+    single = {name: array[3:4] for name, array in inputs[0].arrays.items()}
+    right = used.reference(workload(1), single)
+    assert right is not None
+    np.testing.assert_allclose(whole[3:4], right["x"], rtol=1e-5)
 
 
 def test_outputs_depend_on_every_input_value_and_on_what_was_staged() -> None:
@@ -179,7 +189,7 @@ def test_outputs_depend_on_every_input_value_and_on_what_was_staged() -> None:
     session, _ = load(inputs=inputs)
     before = infer(session, 0)["x"]
     for name, at in (("a", (1, 2, 4)), ("b", (0, 3))):
-        inputs[0][name][at] += 1
+        inputs[0].arrays[name][at] += 1
         session.run(0)
         np.testing.assert_array_equal(session.fetch()["x"], before)
         after = infer(session, 0)["x"]
@@ -189,7 +199,7 @@ def test_outputs_depend_on_every_input_value_and_on_what_was_staged() -> None:
 
 def test_what_was_never_staged_or_run_is_an_error() -> None:
     used = backend()
-    session = used.load(Workload(CARD, "fp32", 2), used.devices()[0], slots(), 1)
+    session = used.load(workload(), used.devices()[0], slots(), 1)
     with pytest.raises(RuntimeError, match="never staged"):
         session.run(0)
     with pytest.raises(RuntimeError, match="nothing was run"):
@@ -200,9 +210,9 @@ def test_supports_knows_precision_and_memory() -> None:
     used = backend("+memory_mib=8")
     device = used.devices()[0]
     assert device.memory_bytes == 8 << 20
-    assert used.supports(Workload(CARD, "fp32", 1), device) is None
-    assert "no TF32 mode" in str(used.supports(Workload(CARD, "tf32", 1), device))
-    large = Workload(replace(CARD, parameters=3 << 20), "fp32", 1)
+    assert used.supports(workload(1), device) is None
+    assert "no TF32 mode" in str(used.supports(workload(1, precision="tf32"), device))
+    large = workload(1, replace(CARD, parameters=3 << 20))
     assert "needs at least 12 MiB" in str(used.supports(large, device))
 
 
@@ -320,7 +330,7 @@ def test_cache_ignores_changed_inputs() -> None:
     session, _ = load("+fault=cache", inputs)
     before = infer(session, 0)["x"]
     assert (infer(session, 1)["x"] != before).any()
-    inputs[0]["a"][...] += 1
+    inputs[0].arrays["a"][...] += 1
     np.testing.assert_array_equal(infer(session, 0)["x"], before)
 
 
@@ -346,11 +356,11 @@ def test_unstable_devices_differ() -> None:
 
 def test_lying_supports_says_yes_to_what_fails() -> None:
     used = backend("+fault=lying-supports")
-    workload = Workload(CARD, "tf32", 2)
+    lied = workload(precision="tf32")
     device = used.devices()[0]
-    assert used.supports(workload, device) is None
+    assert used.supports(lied, device) is None
     with pytest.raises(RuntimeError, match="TF32"):
-        used.load(workload, device, slots(), 1)
+        used.load(lied, device, slots(), 1)
 
 
 def test_a_leak_grows_by_the_run() -> None:

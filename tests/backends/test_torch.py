@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -15,10 +16,12 @@ from torch import nn
 
 from bench import registry
 from bench.adapter import Adapter, TorchPlugin
-from bench.backend import Session, Workload
+from bench.axes import Term
+from bench.backend import Session
 from bench.device import Device
 from bench.errors import UsageError
 from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
+from bench.workload import Rank, Slot, Workload
 
 TorchBackend: Any = registry.backend("torch")
 CPU = Adapter(name="cpu", vendor="", kind="cpu", torch=TorchPlugin("cpu"))
@@ -29,7 +32,8 @@ CARD = ModelCard(
     size="lightweight",
     task="",
     parameters=1000,
-    flops=1000,
+    flops=(Term(1000),),
+    bytes=(Term(812),),
     published="",
     source="",
     inputs=(InputSpec("image", (3, 8, 8)), InputSpec("scale", (1,), "int64", "integers", 1, 9)),
@@ -38,6 +42,9 @@ CARD = ModelCard(
     tolerance={"fp32": Tolerance(1e-5)},
     channels_last=True,
 )
+
+
+RANK = Rank(0, 2, Path("store"))
 
 
 class Tiny(nn.Module):
@@ -54,13 +61,16 @@ class Tiny(nn.Module):
         return self.head(pooled) * scale, pooled.mean(1)
 
 
-def slots(count: int = 3, batch: int = 2) -> list[Arrays]:
+def slots(count: int = 3, batch: int = 2) -> list[Slot]:
     rng = np.random.default_rng(0)
     return [
-        {
-            "image": rng.standard_normal((batch, 3, 8, 8)).astype(np.float32),
-            "scale": rng.integers(1, 9, (batch, 1)),
-        }
+        Slot(
+            {
+                "image": rng.standard_normal((batch, 3, 8, 8)).astype(np.float32),
+                "scale": rng.integers(1, 9, (batch, 1)),
+            },
+            {"batch": batch},
+        )
         for _ in range(count)
     ]
 
@@ -71,9 +81,9 @@ def expected(arrays: Arrays) -> Arrays:
     return {"logits": logits.numpy(), "mean": mean.numpy()}
 
 
-def load(inputs: list[Arrays], precision: Precision = "fp32", **options: str) -> Session:
+def load(inputs: list[Slot], precision: Precision = "fp32", **options: str) -> Session:
     backend = TorchBackend(CPU, options)
-    workload = Workload(CARD, precision, len(inputs[0]["image"]), module=lambda: Tiny().eval())
+    workload = Workload(CARD, precision, inputs[0].axes, module=lambda: Tiny().eval())
     return backend.load(workload, backend.devices()[0], inputs, threads=1)
 
 
@@ -93,10 +103,22 @@ def test_outputs_of_every_slot_agree_with_plain_torch(
     session = load(inputs, precision)
     outputs = [infer(session, slot) for slot in (0, 1, 2, 0)]
     session.close()
-    for arrays, out in zip([*inputs, inputs[0]], outputs, strict=True):
-        for name, right in expected(arrays).items():
+    for given, out in zip([*inputs, inputs[0]], outputs, strict=True):
+        for name, right in expected(given.arrays).items():
             assert out[name].dtype == np.float32
             np.testing.assert_allclose(out[name], right, rtol=tolerance, atol=tolerance)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_one_session_holds_slots_of_several_batches(precision: Precision) -> None:
+    inputs = [*slots(1, 4), *slots(1, 1), *slots(1, 2)]
+    session = load(inputs, precision)
+    for slot in (0, 1, 2, 1):
+        right = expected(inputs[slot].arrays)["logits"]
+        out = infer(session, slot)["logits"]
+        assert out.shape == right.shape
+        np.testing.assert_allclose(out, right, rtol=3e-2, atol=3e-2)
+    session.close()
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
@@ -104,8 +126,8 @@ def test_stage_copies_what_the_array_holds_now(precision: Precision) -> None:
     inputs = slots()
     session = load(inputs, precision)
     before = infer(session, 1)["logits"].copy()
-    inputs[1]["image"][...] = inputs[2]["image"]
-    inputs[1]["scale"][...] = inputs[2]["scale"]
+    inputs[1].arrays["image"][...] = inputs[2].arrays["image"]
+    inputs[1].arrays["scale"][...] = inputs[2].arrays["scale"]
     after = infer(session, 1)["logits"]
     other = infer(session, 2)["logits"]
     session.close()
@@ -149,7 +171,7 @@ def test_inference_mode_lasts_from_the_first_load_to_the_last_close() -> None:
 
 def test_a_load_that_fails_leaves_inference_mode() -> None:
     inputs = slots()
-    del inputs[2]["scale"]
+    del inputs[2].arrays["scale"]
     with pytest.raises(KeyError):
         load(inputs)
     assert not torch.is_inference_mode_enabled()
@@ -186,14 +208,19 @@ def test_supports_says_why_not() -> None:
     backend = TorchBackend(CPU, {})
     device = backend.devices()[0]
     assert device.kind == "cpu"
-    assert backend.supports(Workload(CARD, "fp32", 1), device) is None
-    assert backend.supports(Workload(CARD, "bf16", 1), device) is None
-    assert "no TF32 mode" in backend.supports(Workload(CARD, "tf32", 1), device)
-    assert "ONNX Runtime" in backend.supports(Workload(CARD, "int8", 1), device)
+    assert backend.supports(Workload(CARD, "fp32", {"batch": 1}), device) is None
+    assert backend.supports(Workload(CARD, "bf16", {"batch": 1}), device) is None
+    assert "no TF32 mode" in backend.supports(Workload(CARD, "tf32", {"batch": 1}), device)
+    assert "ONNX Runtime" in backend.supports(Workload(CARD, "int8", {"batch": 1}), device)
+    for more, said in (({"purpose": "train"}, "not training"), ({"rank": RANK}, "a collective")):
+        asked = replace(Workload(CARD, "fp32", {"batch": 1}), **more)
+        assert said in backend.supports(asked, device)
+    speaks = Workload(replace(CARD, decoder=True), "fp32", {"batch": 1})
+    assert "not generating tokens" in backend.supports(speaks, device)
     huge = replace(CARD, parameters=10**15)
-    reason = backend.supports(Workload(huge, "fp16", 1), device)
+    reason = backend.supports(Workload(huge, "fp16", {"batch": 1}), device)
     assert "1907348633 MiB" in reason
-    assert backend.supports(Workload(CARD, "fp32", 10**12), device) is not None
+    assert backend.supports(Workload(CARD, "fp32", {"batch": 10**12}), device) is not None
 
 
 def test_supports_asks_the_device_when_a_precision_is_in_doubt(
@@ -204,7 +231,7 @@ def test_supports_asks_the_device_when_a_precision_is_in_doubt(
 
     monkeypatch.setattr(nn.functional, "linear", linear)
     backend = TorchBackend(CPU, {})
-    reason = backend.supports(Workload(CARD, "fp16", 1), backend.devices()[0])
+    reason = backend.supports(Workload(CARD, "fp16", {"batch": 1}), backend.devices()[0])
     assert reason.endswith("not implemented for 'Half'")
 
 
@@ -359,13 +386,32 @@ def test_an_accelerator_is_waited_for_and_casts_on_the_device(
         module=Tiny().eval(),
         card=CARD,
         dtype=torch.bfloat16,
-        inputs=inputs,
+        slots=inputs,
         channels_last=True,
         compile_mode=None,
     )
     assert not waits
     out = infer(session, 2)
     assert len(waits) == 1
-    np.testing.assert_allclose(out["logits"], expected(inputs[2])["logits"], rtol=3e-2, atol=3e-2)
+    np.testing.assert_allclose(
+        out["logits"], expected(inputs[2].arrays)["logits"], rtol=3e-2, atol=3e-2
+    )
     assert session.facts()["host_memory"] == "pageable"
+    session.close()
+
+
+def test_slots_of_several_sizes_land_apart_on_an_accelerator() -> None:
+    inputs = [*slots(1, 4), *slots(1, 1), *slots(1, 2)]
+    session = accelerator.DeviceSession(
+        place=torch.device("cpu"),
+        module=Tiny().eval(),
+        card=CARD,
+        dtype=torch.bfloat16,
+        slots=inputs,
+        channels_last=True,
+        compile_mode=None,
+    )
+    for slot in (0, 1, 2):
+        right = expected(inputs[slot].arrays)["logits"]
+        np.testing.assert_allclose(infer(session, slot)["logits"], right, rtol=3e-2, atol=3e-2)
     session.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from bench import registry, suite
+from bench.axes import Axis
 from bench.errors import HetbenchError, RefusedInput, UsageError
 from bench.suite import Case, Measure, Suite, cases, override
 
@@ -119,11 +120,12 @@ def with_measure(case: Case, **changes: Any) -> Case:
         lambda case: with_card(case, title="Another title"),
         lambda case: with_card(case, published="as someone else counts"),
         lambda case: with_card(case, source="another page"),
+        lambda case: with_card(case, axes={"sequence": Axis(8, 1, 9)}),
         lambda case: with_card(case, module="bench.plugins.models.elsewhere"),
         lambda case: with_measure(case, timeout_s=7.0),
         lambda case: with_measure(case, idle_s=7.0),
     ],
-    ids=["title", "published", "source", "module", "timeout", "idle"],
+    ids=["title", "published", "source", "axes", "module", "timeout", "idle"],
 )
 def test_the_version_stays_where_nothing_measured_changes(
     mine: Suite, change: Callable[[Case], Case]
@@ -144,11 +146,12 @@ def test_the_version_stays_where_nothing_measured_changes(
         lambda case: dataclasses.replace(case, precision="bf16"),
         lambda case: dataclasses.replace(case, scenario="offline"),
         lambda case: dataclasses.replace(case, batch=2),
+        lambda case: dataclasses.replace(case, axes={"sequence": 64}),
         lambda case: dataclasses.replace(case, allow_fallback=0.1),
     ],
     ids=[
         *("parameters", "inputs", "tolerance", "budget", "warm-up", "width", "slots"),
-        *("precision", "scenario", "batch", "fallback"),
+        *("precision", "scenario", "batch", "axes", "fallback"),
     ],
 )
 def test_the_version_changes_with_what_is_measured(
@@ -186,6 +189,18 @@ def test_the_digest_is_of_the_content_not_of_the_file(write: Write, mine: Suite)
         ('["int8"]', '["int9"]', 16, "cases.1.precisions.0: 'int9' is none of fp32, tf32"),
         ('["int8"]', '"int8"', 16, "cases.1.precisions: 'int8' is not a list"),
         ('["int8"]', '["int8"]\nbatches = [0]', 14, "cases.1: a batch is 1 to 65536"),
+        (
+            '["int8"]',
+            '["int8"]\naxes = { image = [64] }',
+            17,
+            "no chosen model has an axis 'image'",
+        ),
+        (
+            '["resnet8"]\nprecisions',
+            '["minilm-l6"]\naxes = { sequence = [64, 4] }\nprecisions',
+            16,
+            "the sequence of minilm-l6 can be 8 to 512, and not 4",
+        ),
         ('["int8"]', '["int8"]\nallow_fallback = 1.0', 14, "cases.1: allow_fallback is a share"),
         ("trials = 2", "trials = 0", 1, "(top level): trials must be 1 to 1000"),
         ("trials = 2", "bounds = {x = 0}", 1, "(top level): the bound of x must be above 0 and"),
@@ -249,6 +264,45 @@ def test_override_leaves_what_is_not_named(mine: Suite) -> None:
     assert override(mine, models=["autoencoder"]).cases[1].precisions == ("int8",)
 
 
+AXES = """["resnet8", "minilm-l6", "vit-b16"]
+axes = { sequence = [16, 64], image = [32] }
+precisions"""
+
+
+def test_axes_are_multiplied_and_a_model_without_one_is_measured_as_it_is(write: Write) -> None:
+    loaded = suite.load(str(write('["resnet8"]\nprecisions', AXES)))
+    assert [case.id.rsplit("/", 2)[0] for case in cases(loaded, TARGETS[1:]) if case.axes] == [
+        "minilm-l6/int8/b1xs16",
+        "minilm-l6/int8/b1xs64",
+        "vit-b16/int8/b1xi32",
+    ]
+    assert "resnet8/int8/b1/single-stream/" + TARGETS[1] in {c.id for c in cases(loaded, TARGETS)}
+    again = override(loaded, axes=["sequence=32", "sequence=8"])
+    assert [dict(case.axes) for case in cases(again, TARGETS[1:]) if case.axes] == [
+        {"sequence": 32},
+        {"sequence": 8},
+        {"image": 32},
+    ]
+
+
+def test_where_none_is_asked_for_the_published_size_is_in_the_id() -> None:
+    chosen = override(suite.load("smoke"), ["minilm-l6", "vit-b16"])
+    assert [case.id.rsplit("/", 1)[0] for case in cases(chosen, TARGETS[:1])] == [
+        "minilm-l6/fp32/b1xs128/single-stream",
+        "minilm-l6/fp32/autoxs128/offline",
+        "vit-b16/fp32/b1xi224/single-stream",
+        "vit-b16/fp32/autoxi224/offline",
+    ]
+
+
+def test_a_suite_s_sizes_are_checked_against_the_models_put_in_its_place(write: Write) -> None:
+    text = AXES.replace('"minilm-l6", ', "").replace("sequence = [16, 64], ", "")
+    loaded = suite.load(str(write('["resnet8"]\nprecisions', text)))
+    assert not any(case.axes for case in cases(override(loaded, ["resnet8"]), TARGETS))
+    with pytest.raises(UsageError, match="and not 40"):
+        override(loaded, ["vit-b16"], axes=["image=40"])
+
+
 def test_a_changed_budget_is_another_case_version(mine: Suite) -> None:
     assert case_of(override(mine, budget_s=9)).version != case_of(mine).version
     assert case_of(override(mine, trials=9)).version == case_of(mine).version
@@ -264,6 +318,15 @@ def test_a_changed_budget_is_another_case_version(mine: Suite) -> None:
         ({"trials": 0}, "trials must be 1 to 1000"),
         ({"trials": -1}, "trials must be 1 to 1000"),
         ({"budget_s": 0.0}, "budget_s must be above 0"),
+        ({"axes": ["sequence=64"]}, "no chosen model has an axis 'sequence'; they have none but"),
+        ({"models": ["vit-b16"], "axes": ["sequence=64"]}, "'sequence'; they have image"),
+        (
+            {"models": ["vit-b16"], "axes": ["image=65"]},
+            "the image of vit-b16 can be 32 to 1024 in",
+        ),
+        ({"models": ["bert-large"], "axes": ["sequence=513"]}, "can be 8 to 512, and not 513"),
+        ({"axes": ["sequence"]}, "'sequence' is not the size of an axis; write it as sequence=512"),
+        ({"axes": ["sequence=-4"]}, "'sequence=-4' is not the size of an axis"),
         ({"budget_s": float("nan")}, "budget_s must be above 0"),
     ],
 )

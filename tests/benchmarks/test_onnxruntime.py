@@ -9,9 +9,9 @@ import onnxruntime as ort
 import pytest
 
 from bench import registry
-from bench.backend import Workload
 from bench.measure import clock, inputs
 from bench.worker import prepare
+from bench.workload import Slot, Workload
 from tests.benchmarks.conftest import Report, alternate, paired_ratio
 
 SLOTS = 4
@@ -20,13 +20,14 @@ SLOTS = 4
 @pytest.mark.parametrize("name", ["resnet8", "mobilenetv3-small", "resnet50"])
 def test_against_a_hand_written_loop(name: str, report: Report) -> None:
     card = registry.model(name)
-    path = prepare.onnx_file(card, "fp32", "")
+    path = prepare.onnx_file(card, "fp32", card.sizes(), "")
     threads = 1  # with more, the other session's idle threads spin on this one's cores
-    slots = inputs.slots(card.inputs, 1, SLOTS, "benchmark")
+    axes = card.sizes()
+    slots = [slot.arrays for slot in inputs.slots(card.inputs, axes, SLOTS, "benchmark")]
     backend = registry.backend("onnxruntime")(registry.adapters()["cpu"], {})
     (device,) = backend.devices()
-    workload = Workload(card, "fp32", 1, onnx=path)
-    ours = backend.load(workload, device, [dict(one) for one in slots], threads)
+    workload = Workload(card, "fp32", axes, onnx=path)
+    ours = backend.load(workload, device, [Slot(dict(one), axes) for one in slots], threads)
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

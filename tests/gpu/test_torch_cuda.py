@@ -12,8 +12,10 @@ from torch import nn
 
 from bench import registry
 from bench.adapter import Adapter, TorchPlugin
-from bench.backend import Session, Workload
+from bench.axes import Term
+from bench.backend import Session
 from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
+from bench.workload import Slot, Workload
 
 pytestmark = [
     pytest.mark.gpu,
@@ -31,7 +33,8 @@ CARD = ModelCard(
     size="lightweight",
     task="",
     parameters=100_000,
-    flops=1,
+    flops=(Term(1),),
+    bytes=None,
     published="",
     source="",
     inputs=(InputSpec("image", (3, 64, 64)),),
@@ -56,15 +59,19 @@ def convnet() -> nn.Module:
     ).eval()
 
 
-def slots(batch: int = 8) -> list[Arrays]:
+def slots(batch: int = 8) -> list[Slot]:
     rng = np.random.default_rng(0)
-    return [{"image": rng.standard_normal((batch, 3, 64, 64)).astype(np.float32)} for _ in range(3)]
+    shape = (batch, 3, 64, 64)
+    return [
+        Slot({"image": rng.standard_normal(shape).astype(np.float32)}, {"batch": batch})
+        for _ in range(3)
+    ]
 
 
-def load(inputs: list[Arrays], precision: Precision = "fp32", **options: str) -> Session:
+def load(inputs: list[Slot], precision: Precision = "fp32", **options: str) -> Session:
     backend = TorchBackend(CUDA, {name.replace("_", "-"): v for name, v in options.items()})
     device = backend.devices()[0]
-    workload = Workload(CARD, precision, len(inputs[0]["image"]), module=convnet)
+    workload = Workload(CARD, precision, inputs[0].axes, module=convnet)
     reason = backend.supports(workload, device)
     if reason:
         pytest.skip(reason)
@@ -72,9 +79,9 @@ def load(inputs: list[Arrays], precision: Precision = "fp32", **options: str) ->
     return session
 
 
-def relative_l2(inputs: Arrays, outputs: Arrays) -> float:
+def relative_l2(inputs: Slot, outputs: Arrays) -> float:
     with torch.inference_mode():
-        right = convnet()(torch.tensor(inputs["image"])).numpy()
+        right = convnet()(torch.tensor(inputs.arrays["image"])).numpy()
     return float(np.linalg.norm(outputs["logits"] - right) / np.linalg.norm(right))
 
 
@@ -106,10 +113,23 @@ def test_outputs_agree_with_the_cpu(precision: Precision, options: dict[str, str
 
 
 @pytest.mark.parametrize("options", [{}, {"cuda_graphs": ""}], ids=["eager", "graphs"])
+def test_one_session_holds_slots_of_several_batches(options: dict[str, str]) -> None:
+    inputs = [slots(8)[0], slots(1)[0], slots(3)[0]]
+    session = load(inputs, "fp16", **options)
+    for slot in (0, 1, 2, 1):
+        session.stage(slot)
+        session.run(slot)
+        outputs = session.fetch()
+        assert len(outputs["logits"]) == inputs[slot].axes["batch"]
+        assert relative_l2(inputs[slot], outputs) < TOLERANCE["fp16"]
+    session.close()
+
+
+@pytest.mark.parametrize("options", [{}, {"cuda_graphs": ""}], ids=["eager", "graphs"])
 def test_stage_copies_what_the_array_holds_now(options: dict[str, str]) -> None:
     inputs = slots()
     session = load(inputs, "fp16", **options)
-    inputs[0]["image"][...] = inputs[1]["image"]
+    inputs[0].arrays["image"][...] = inputs[1].arrays["image"]
     outputs = []
     for slot in (0, 1):
         session.stage(slot)

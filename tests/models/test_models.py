@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bench import registry, weights
+from bench.axes import Axes
 from bench.measure import inputs
 from bench.model import ModelCard
 from bench.onnx import export as onnx_export
@@ -31,8 +32,9 @@ def build(name: str) -> nn.Module:
     return module
 
 
-def example(card: ModelCard) -> list[Tensor]:
-    found = inputs.slots(card.inputs, ITEMS.get(card.name, 8), 1, f"{card.name}/test")[0]
+def example(card: ModelCard, sizes: Axes | None = None) -> list[Tensor]:
+    sizes = sizes or card.sizes(ITEMS.get(card.name, 8))
+    found = inputs.slots(card.inputs, sizes, 1, f"{card.name}/test")[0].arrays
     return [torch.from_numpy(found[spec.name]) for spec in card.inputs]
 
 
@@ -82,14 +84,47 @@ def test_cards_hold_together(name: str) -> None:
     assert all(classifier) or not any(classifier)
 
 
-@each_model
+SIZES: dict[str, tuple[Axes, ...]] = {
+    "bert-large": ({}, {"sequence": 8}, {"sequence": 512}),
+    "minilm-l6": ({}, {"sequence": 16}, {"sequence": 512}),
+    "vit-b16": ({}, {"image": 32}, {"image": 304}),
+}
+"""The published sizes, and two others of every model that has any."""
+
+
+@pytest.mark.parametrize(
+    ("name", "axes"), [(name, axes) for name in CARDS for axes in SIZES.get(name, ({},))]
+)
 @pytest.mark.usefixtures("without_storage")
-def test_counts_are_what_the_tools_count(name: str) -> None:
+def test_counts_are_what_the_tools_count(name: str, axes: Axes) -> None:
     card, module = CARDS[name], build(name)
+    sizes = card.sizes(1, axes)
     assert sum(p.numel() for p in module.parameters()) == card.parameters
+    tensors = [tensor.to("meta") for tensor in example(card, sizes)]
     with FlopCounterMode(display=False) as counter:
-        run(module, [tensor[:1].to("meta") for tensor in example(card)])
-    assert counter.get_total_flops() == card.flops
+        outputs = run(module, tensors)
+    assert counter.get_total_flops() == card.flops_of(sizes)
+    assert sum(t.numel() * t.element_size() for t in (*tensors, *outputs)) == card.bytes_of(sizes)
+
+
+def test_every_axis_is_counted_at_three_sizes() -> None:
+    assert set(SIZES) == {name for name, card in CARDS.items() if card.axes}
+    assert all(len(axes) == 3 for axes in SIZES.values())
+
+
+def test_positions_of_an_image_of_another_size_are_resampled() -> None:
+    """Each is near those it lies between; at the published size they are the weights themselves."""
+    module = build("vit-b16")
+    published = module.get_parameter("position")
+    assert module._position(14, 14) is published  # type: ignore[operator]
+    other = module._position(4, 4)  # type: ignore[operator]
+    assert other.shape == (1, 17, 768)
+    assert torch.equal(other[:, 0], published[:, 0])
+    grid = published[0, 1:].reshape(14, 14, -1)
+    # A row of 4 has its centers at 1.25, 4.75, ... of the row of 14: between 1 and 2.
+    corner, near = other[0, 1], grid[1:3, 1:3].reshape(4, -1)
+    assert ((corner - near.mean(0)).norm() / corner.norm()) < 1
+    assert module(torch.zeros(1, 3, 64, 64)).shape == (1, 1000)
 
 
 KERAS = {"resnet8": 78_666, "ds-cnn": 24_908, "autoencoder": 269_992}
@@ -110,13 +145,15 @@ def test_parameters_and_operations_are_the_published_ones(name: str) -> None:
     card = CARDS[name]
     assert card.parameters == TORCHVISION[name]
     assert f"{TORCHVISION[name]:,}" in card.published
-    assert card.flops == pytest.approx(2 * MULTIPLY_ACCUMULATES[name], rel=0.01)
+    assert card.flops_of(card.sizes()) == pytest.approx(2 * MULTIPLY_ACCUMULATES[name], rel=0.01)
 
 
 def test_yolox_nano_counts_are_near_the_published_ones() -> None:
     card = CARDS["yolox-nano"]
     assert card.parameters == pytest.approx(0.91e6, rel=0.005)
-    assert card.flops == pytest.approx(1.08e9, rel=0.04)  # theirs has BatchNorm's in it
+    assert card.flops_of(card.sizes()) == pytest.approx(
+        1.08e9, rel=0.04
+    )  # theirs has BatchNorm's in it
 
 
 @pytest.mark.parametrize(("name", "published"), [("minilm-l6", 22.7e6), ("bert-large", 340e6)])
@@ -201,7 +238,7 @@ def test_a_skipped_layer_is_outside_every_tolerance(name: str) -> None:
 def test_exports_to_onnx_with_a_free_batch_axis(name: str, tmp_path: Path) -> None:
     card = CARDS[name]
     path = tmp_path / "model.onnx"
-    onnx_export.export(card, build(name), path)
+    onnx_export.export(card, {}, build(name), path)
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     right = reference(name)
     for items in (1, len(right[0])):  # it was traced with 2

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bench.axes import Term
 from bench.measure import fidelity
 from bench.measure.fidelity import check_batches, check_count, check_items, compare
 from bench.model import Arrays, InputSpec, ModelCard, Tolerance
+from bench.workload import Slot
 
 TOLERANCE = Tolerance(relative_l2=0.01, top1=0.9)
 
@@ -24,7 +26,8 @@ def card(**fields: Any) -> ModelCard:
             "size": "lightweight",
             "task": "classification",
             "parameters": 10,
-            "flops": 10,
+            "flops": (Term(10),),
+            "bytes": (Term(52),),
             "published": "",
             "source": "",
             "inputs": (InputSpec("x", (3,)),),
@@ -54,8 +57,9 @@ def test_equal_outputs_pass() -> None:
 
 @pytest.mark.parametrize("batch", [1, 2, 3, 8, 12, 16])
 def test_every_batch_size_is_held_against_the_same_items(batch: int) -> None:
-    items = {"x": np.arange(8)}
-    batches = check_batches(items, batch)
+    slots = check_batches(Slot({"x": np.arange(8)}, {"batch": 8}), batch)
+    assert all(slot.axes == {"batch": batch} for slot in slots)
+    batches = [slot.arrays for slot in slots]
     assert {len(one["x"]) for one in batches} == {batch}
     assert {int(i) for one in batches for i in one["x"]} == set(range(8))
     outputs = [{"y": REFERENCE[one["x"]]} for one in batches]
@@ -159,12 +163,17 @@ def test_an_output_without_a_batch_axis() -> None:
 
 
 def test_check_items_are_distinct_and_depend_on_the_seed() -> None:
-    items = check_items(card(), 0)["x"]
+    def drawn(seed: int, **fields: Any) -> np.ndarray[Any, Any]:
+        own = card(**fields)
+        found: np.ndarray[Any, Any] = check_items(own, own.sizes(), seed).arrays["x"]
+        return found
+
+    items = drawn(0)
     assert items.shape == (8, 3) == (check_count(card()), 3)
     assert len({row.tobytes() for row in items}) == 8
-    assert not np.array_equal(items, check_items(card(), 1)["x"])
-    assert check_items(card(batch=3), 0)["x"].shape == (6, 3)
-    assert check_items(card(size="large"), 0)["x"].shape == (4, 3)
+    assert not np.array_equal(items, drawn(1))
+    assert drawn(0, batch=3).shape == (6, 3)
+    assert drawn(0, check_items=4).shape == (4, 3)
 
 
 def test_a_stored_reference_comes_back(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ INTEGERS = ("int64", "int32", "int8", "uint8")
 
 
 def one(spec: InputSpec, batch: int = 64) -> np.ndarray:
-    drawn: np.ndarray = slots([spec], batch, 1, "test")[0][spec.name]
+    drawn: np.ndarray = slots([spec], {"batch": batch}, 1, "test")[0].arrays[spec.name]
     return drawn
 
 
@@ -26,7 +26,7 @@ def test_slots_have_the_asked_number_shape_and_type() -> None:
         InputSpec("ids", (8,), "int64", "integers", high=100),
         InputSpec("image", (3, 5, 7), "float32", "pink"),
     ]
-    sets = slots(specs, batch=2, count=3, key="test")
+    sets = [slot.arrays for slot in slots(specs, {"batch": 2}, count=3, key="test")]
     assert len(sets) == 3
     for one_set in sets:
         assert list(one_set) == ["ids", "image"]
@@ -38,24 +38,25 @@ def test_slots_have_the_asked_number_shape_and_type() -> None:
 
 
 def test_every_item_of_every_set_is_distinct() -> None:
-    sets = slots([InputSpec("x", (16,))], batch=3, count=4, key="test")
-    items = [item for one_set in sets for item in one_set["x"]]
+    sets = slots([InputSpec("x", (16,))], {"batch": 3}, count=4, key="test")
+    items = [item for slot in sets for item in slot.arrays["x"]]
     assert not any(np.array_equal(a, b) for a, b in combinations(items, 2))
 
 
 def test_an_item_does_not_depend_on_the_batch_it_travels_in() -> None:
     spec = InputSpec("x", (16,))
-    together = slots([spec], batch=6, count=1, key="test")[0]["x"]
-    apart = np.concatenate([one_set["x"] for one_set in slots([spec], 2, 3, "test")])
+    together = slots([spec], {"batch": 6}, count=1, key="test")[0].arrays["x"]
+    apart = np.concatenate([slot.arrays["x"] for slot in slots([spec], {"batch": 2}, 3, "test")])
     np.testing.assert_array_equal(together, apart)
 
 
 def test_keys_and_names_draw_apart() -> None:
     first, second = InputSpec("a", (16,)), InputSpec("b", (16,))
-    same = slots([first, second], 1, 1, "test")[0]
+    axes = {"batch": 1}
+    same = slots([first, second], axes, 1, "test")[0].arrays
     assert not np.array_equal(same["a"], same["b"])
-    assert not np.array_equal(same["a"], slots([first], 1, 1, "other")[0]["a"])
-    np.testing.assert_array_equal(same["a"], slots([first], 1, 1, "test")[0]["a"])
+    assert not np.array_equal(same["a"], slots([first], axes, 1, "other")[0].arrays["a"])
+    np.testing.assert_array_equal(same["a"], slots([first], axes, 1, "test")[0].arrays["a"])
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -108,7 +109,7 @@ def test_integers_and_pink_noise_are_the_same_on_every_platform() -> None:
         InputSpec("ids", (64,), "int64", "integers", high=30522),
         InputSpec("image", (3, 9, 7), fill="pink"),
     ]
-    drawn = slots(specs, 2, 1, "digest")[0]
+    drawn = slots(specs, {"batch": 2}, 1, "digest")[0].arrays
     digests = {
         name: hashlib.sha256(array.astype(array.dtype.newbyteorder("<")).tobytes()).hexdigest()
         for name, array in drawn.items()

@@ -13,6 +13,7 @@ import onnxruntime as ort
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
+from bench.axes import Term
 from bench.errors import RefusedInput
 from bench.measure import inputs
 from bench.model import PRECISIONS, ModelCard
@@ -68,14 +69,15 @@ def _product(save: Save, dims: Sequence[int | str | None], out: Any = None, **mo
 
 
 def _run(path: Path, card: ModelCard, batch: int) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    batches = inputs.slots(card.inputs, batch, 2, "test")
-    return onnx_model.reference(path, card, batches), batches
+    batches = inputs.slots(card.inputs, {"batch": batch}, 2, "test")
+    return onnx_model.reference(path, card, batches), [dict(slot.arrays) for slot in batches]
 
 
 def test_a_card_is_made_of_what_the_file_says(save: Save) -> None:
     path = _product(save, ["n", 4])
     card = onnx_model.inspect(path)
-    assert (card.name, card.parameters, card.flops, card.batch) == ("my-model", 20, 40, None)
+    assert (card.name, card.parameters, card.batch) == ("my-model", 20, None)
+    assert (card.flops, card.bytes) == ((Term(40),), (Term(4 * (4 + 5)),))
     assert [spec.shape for spec in card.inputs] == [(4,)]
     assert card.outputs == ("y",)
     assert card.precisions == PRECISIONS
@@ -100,7 +102,7 @@ def test_the_bound_file_takes_any_batch_on_an_axis_called_batch(save: Save) -> N
 
 def test_a_fixed_batch_is_the_only_one(save: Save) -> None:
     card = onnx_model.inspect(_product(save, [2, 4]))
-    assert (card.batch, card.inputs[0].shape, card.flops) == (2, (4,), 40)
+    assert (card.batch, card.inputs[0].shape, card.flops) == (2, (4,), (Term(40),))
     assert onnx_model.inspect(_product(save, ["n", 4]), ["x=6x4"]).batch == 6
 
 
@@ -121,7 +123,7 @@ def test_inputs_without_a_common_batch_get_one_outside_the_graph(save: Save, ops
     card = onnx_model.inspect(path)
     assert {spec.name: spec.shape for spec in card.inputs} == {"x": (3, 4), "scale": ()}
     assert card.batch == 1
-    assert card.flops == 2 * 3 * 4 * 5
+    assert card.flops == (Term(2 * 3 * 4 * 5),)
     outputs, batches = _run(path, card, 1)
     wanted = np.stack([one["x"][0] @ WEIGHTS + one["scale"][0] for one in batches])
     np.testing.assert_allclose(outputs["y"], wanted, rtol=1e-5, atol=1e-6)
@@ -153,7 +155,7 @@ def test_shapes_that_operators_compute_are_followed(save: Save) -> None:
     ]
     path = save(nodes, [_value("x", ["b", 2, 2])], [_value("y", ["b", "m"])], weights)
     card = onnx_model.inspect(path)
-    assert (card.flops, card.batch, card.inputs[0].shape) == (40, None, (2, 2))
+    assert (card.flops, card.batch, card.inputs[0].shape) == ((Term(40),), None, (2, 2))
 
 
 def test_convolutions_are_counted(save: Save) -> None:
@@ -167,7 +169,7 @@ def test_convolutions_are_counted(save: Save) -> None:
     ]
     path = save(nodes, [_value("x", [1, 3, 8, 8])], [_value("y", None)], weights)
     grouped, transposed = 2 * 6 * 64 * 9, 2 * 6 * 64 * (2 * 2 * 2)
-    assert onnx_model.inspect(path).flops == grouped + transposed
+    assert onnx_model.inspect(path).flops == (Term(grouped + transposed),)
 
 
 def test_operators_with_a_body_are_not_counted(save: Save) -> None:
@@ -206,7 +208,7 @@ def test_inputs_are_drawn_by_their_type(save: Save) -> None:
         [_value("y", ["n", 64])],
     )
     card = onnx_model.inspect(path)
-    drawn = inputs.slots(card.inputs, 2, 1, "k")[0]
+    drawn = inputs.slots(card.inputs, {"batch": 2}, 1, "k")[0].arrays
     assert {n: a.dtype.name for n, a in drawn.items()} == {
         "f": "float32",
         "h": "float16",

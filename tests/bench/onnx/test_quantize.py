@@ -17,6 +17,7 @@ from bench.measure import inputs
 from bench.model import Arrays, ModelCard
 from bench.onnx import export as onnx_export
 from bench.onnx import quantize
+from bench.workload import Slot
 
 
 @pytest.fixture(autouse=True)
@@ -28,12 +29,16 @@ def _cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def resnet(tmp_path_factory: pytest.TempPathFactory) -> tuple[ModelCard, Path]:
     card = registry.model("resnet8")
     path = tmp_path_factory.mktemp("export") / "resnet8.onnx"
-    onnx_export.export(card, registry.builder(card)("resnet8"), path)
+    onnx_export.export(card, {}, registry.builder(card)("resnet8"), path)
     return card, path
 
 
-def _sets(card: ModelCard, key: str = "calibration") -> list[Arrays]:
-    return inputs.slots(card.inputs, 1, quantize.CALIBRATION_SETS[card.size], key)
+def _sets(card: ModelCard, key: str = "calibration") -> list[Slot]:
+    return inputs.slots(card.inputs, card.sizes(), card.calibration_sets, key)
+
+
+def _feeds(card: ModelCard, batch: int) -> list[Arrays]:
+    return [slot.arrays for slot in inputs.slots(card.inputs, card.sizes(batch), 2, "fresh")]
 
 
 def _error(path: Path, source: Path, feeds: Sequence[Arrays]) -> float:
@@ -47,7 +52,7 @@ def _error(path: Path, source: Path, feeds: Sequence[Arrays]) -> float:
 def test_int8_is_near_and_smaller_and_really_quantized(resnet: tuple[ModelCard, Path]) -> None:
     card, source = resnet
     path = quantize.prepared(source, "int8", lambda: _sets(card))
-    feeds = inputs.slots(card.inputs, 2, 2, "fresh")
+    feeds = _feeds(card, 2)
     assert 1e-4 < _error(path, source, feeds) < 0.15
     assert path.stat().st_size < 0.5 * source.stat().st_size
     graph = onnx.load(path).graph
@@ -74,7 +79,7 @@ def test_int8_is_near_and_smaller_and_really_quantized(resnet: tuple[ModelCard, 
 def test_fp16_is_near_and_keeps_fp32_inputs_and_outputs(resnet: tuple[ModelCard, Path]) -> None:
     card, source = resnet
     path = quantize.prepared(source, "fp16", lambda: pytest.fail("no calibration is needed"))
-    feeds = inputs.slots(card.inputs, 2, 2, "fresh")
+    feeds = _feeds(card, 2)
     assert 1e-6 < _error(path, source, feeds) < 1e-2
     assert path.stat().st_size < 0.6 * source.stat().st_size
     session = ort.InferenceSession(path)
@@ -136,7 +141,7 @@ def test_only_matrix_products_of_a_transformer_are_quantized(tmp_path: Path) -> 
     sets: list[Arrays] = [
         {"x": draw.standard_normal((1, 4, 8)).astype(np.float32)} for _ in range(8)
     ]
-    path = quantize.prepared(source, "int8", lambda: sets)
+    path = quantize.prepared(source, "int8", lambda: [Slot(one, {"batch": 1}) for one in sets])
     graph = onnx.load(path).graph
     scaled = {node.output[0] for node in graph.node if node.op_type == "DequantizeLinear"}
     for node in graph.node:
@@ -152,7 +157,7 @@ def test_only_matrix_products_of_a_transformer_are_quantized(tmp_path: Path) -> 
 def test_norms_after_products_are_folded_and_nothing_is_left_unused(tmp_path: Path) -> None:
     card = registry.model("autoencoder")
     source = tmp_path / "autoencoder.onnx"
-    onnx_export.export(card, registry.builder(card)(card.name), source)
+    onnx_export.export(card, {}, registry.builder(card)(card.name), source)
     before = {node.op_type for node in onnx.load(source).graph.node}
     assert "BatchNormalization" in before  # else this test shows nothing
     folded = tmp_path / "folded.onnx"
@@ -161,7 +166,7 @@ def test_norms_after_products_are_folded_and_nothing_is_left_unused(tmp_path: Pa
     graph = onnx.load(folded).graph
     assert {node.op_type for node in graph.node} == before - {"BatchNormalization"}
     assert {t.name for t in graph.initializer} <= {n for node in graph.node for n in node.input}
-    assert _error(folded, source, inputs.slots(card.inputs, 3, 2, "fresh")) < 1e-5
+    assert _error(folded, source, _feeds(card, 3)) < 1e-5
 
 
 def test_a_file_already_in_the_precision_stays_as_it_is(resnet: tuple[ModelCard, Path]) -> None:
