@@ -10,7 +10,7 @@ from rich.text import Text
 from bench.report import cells
 from bench.report.grid import Column
 from bench.results import Case, Results, TargetRecord, Trial
-from bench.text import tr
+from bench.text import colon, tr
 
 _Key = TypeVar("_Key", bound=Hashable)
 ENOUGH = 3
@@ -108,7 +108,8 @@ def _line(kind: str, text: str, names: Sequence[str], style: str) -> Text:
     where = ", ".join(names[:ENOUGH])
     if len(names) > ENOUGH:
         where = tr(f"{where} and {len(names) - ENOUGH} more")
-    return Text(f"{kind}: {text}" + (f" ({where})" if where else ""), style, overflow="fold")
+    named = f" ({where})" if where else ""
+    return Text(f"{kind}{colon()}{text}{named}", style, overflow="fold")
 
 
 def _dim(text: str) -> Text:
