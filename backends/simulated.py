@@ -131,7 +131,6 @@ class SimulatedBackend(Backend):
             kind=self.adapter.kind,
             index=index,
             name="Simulated accelerator",
-            vendor=self.adapter.vendor,
             uuid=uuid,
             memory_bytes=self._memory_bytes,
             locks=(uuid,),

@@ -1,6 +1,6 @@
 """The house's rules, held by reading the code.
 
-1. `bench` is built in floors, and a file imports only from its own floor and those below; no circles.
+1. `bench` is built in floors; a file imports only from its own and those below, in no circle.
 2. The words at its top level, which a plug-in may import, know no machinery.
 3. `bench` names no backend and no model, in an import or in a string; a backend never measures.
 4. Nothing above the worker imports a framework.

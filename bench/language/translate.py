@@ -45,6 +45,11 @@ def language() -> Literal["en", "zh"]:
     return "en"
 
 
+def colon() -> str:
+    """What stands between a label and its text in the reader's language."""
+    return ": " if language() == "en" else _JOINTS[": "]
+
+
 def tr(text: str) -> str:
     """`text` in the reader's language; unchanged where the catalogue has no entry for it."""
     if language() == "en" or len(text) > _LONGEST:

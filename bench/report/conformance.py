@@ -8,7 +8,7 @@ from rich.text import Text
 
 from bench.conformance.verdict import Report
 from bench.language.plain import plain
-from bench.language.translate import tr
+from bench.language.translate import colon, tr
 from bench.report import format
 
 STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
@@ -72,10 +72,10 @@ def markdown(report: Report) -> str:
         tr("date"): report.started_at,
     }
     verdict = _cell(tr(headline(report)))
-    lines = [f"# {tr('Conformance of')} {_cell(report.target)}: {verdict}", ""]
+    lines = [f"# {tr(f'Conformance of {_cell(report.target)}')}{colon()}{verdict}", ""]
     if report.simulated:
         lines += [f"**{tr('SIMULATED: no real device was checked')}**", ""]
-    lines += [f"- {name}: {_cell(value)}" for name, value in facts.items()]
+    lines += [f"- {name}{colon()}{_cell(value)}" for name, value in facts.items()]
     lines += ["", tr(summary(report)) + ".", ""]
     lines += [f"| {tr('check')} | {tr('result')} | {tr('what was seen')} |", "|---|---|---|"]
     for check in report.checks:

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from rich.text import Text
 
-from bench.language.translate import tr
+from bench.language.translate import colon, tr
 from bench.report import cells
 from bench.report.grid import Column
 from bench.results.records import Case, Results, TargetRecord, Trial
@@ -108,7 +108,8 @@ def _line(kind: str, text: str, names: Sequence[str], style: str) -> Text:
     where = ", ".join(names[:ENOUGH])
     if len(names) > ENOUGH:
         where = tr(f"{where} and {len(names) - ENOUGH} more")
-    return Text(f"{kind}: {text}" + (f" ({where})" if where else ""), style, overflow="fold")
+    named = f" ({where})" if where else ""
+    return Text(f"{kind}{colon()}{text}{named}", style, overflow="fold")
 
 
 def _dim(text: str) -> Text:

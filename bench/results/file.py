@@ -57,7 +57,9 @@ def parse(text: str, path: Path) -> Results:
             raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = short(".".join(str(part) for part in first["loc"]) or "(top level)")
-        raise RefusedInput(f"{path} is not a valid results file: {where}: {first['msg']}") from None
+        raise RefusedInput(
+            f"{path} is not a valid results file at {where}: {first['msg']}"
+        ) from None
 
 
 def dumps(results: Results) -> str:

@@ -71,7 +71,7 @@ def _targets(plan: Plan, adapters: Mapping[str, Adapter]) -> list[Resolved]:
         if target.adapter.name not in adapters:
             raise RefusedInput(
                 f"{target.target} was measured with the adapter {target.adapter.name!r}, which is "
-                "not installed here; name its file with --adapter"
+                "not known here; name its file with --adapter"
             )
     names = [target.target for target in plan.targets]
     found = discover.discover(discover.named(names, adapters.values()))
@@ -92,7 +92,10 @@ def _target(was: Resolved, now: Resolved) -> Iterator[str]:
         f"the thread count of {name}": (was.threads, now.threads),
     }
     for package in {**was.versions, **now.versions}:
-        pairs[f"{package} of {name}"] = was.versions.get(package), now.versions.get(package)
+        pairs[f"the version of {package} for {name}"] = (
+            was.versions.get(package),
+            now.versions.get(package),
+        )
     yield from _differences(pairs)
     if was.adapter.name == now.adapter.name and was.adapter != now.adapter:
         yield f"the adapter {was.adapter.name} is not the one the run began with"

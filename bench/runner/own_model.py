@@ -30,9 +30,10 @@ def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
     if "refused" in answers[0]:
         raise RefusedInput(str(answers[0]["refused"]))
     card = toml.convert(ModelCard, answers[0]["card"], Path("the model's card"))
-    if not fits([card.parameters, card.flops, card.name]):
+    flops = card.flops_of(card.sizes())
+    if not fits([card.parameters, flops, card.name]):
         raise RefusedInput(
             f"{path} is larger than any device: it has {card.parameters:.2g} parameters and "
-            f"{card.flops or 0:.2g} operations an item"
+            f"{flops or 0:.2g} operations an item"
         )
     return card

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bench import registry
+from bench import clocks, registry
 from bench.adapter import SensorSpec
 from bench.axes import Term
 from bench.backend import Backend, Session
@@ -413,6 +412,8 @@ class Hands:
         self.now_ns += 1000
         return self.now_ns
 
+    perf_counter_ns = monotonic_ns
+
     def sleep(self, seconds: float) -> None:
         self.slept_s += seconds
         self.now_ns += round(seconds * 1e9)
@@ -422,9 +423,9 @@ class Hands:
 def hands(monkeypatch: pytest.MonkeyPatch) -> Hands:
     """The time of the device and of its sensor."""
     made = Hands()
-    session = importlib.import_module("bench.plugins.backends._simulated_session")
-    for module in (session, sensor):
+    for module in (clocks, sensor):
         monkeypatch.setattr(module, "time", made)
+    monkeypatch.setattr(clocks.HostClock, "now_ns", staticmethod(made.perf_counter_ns))
     return made
 
 

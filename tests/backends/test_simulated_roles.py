@@ -15,10 +15,10 @@ import pytest
 from bench import registry
 from bench.axes import Axis, Term
 from bench.backend import Backend, Decoder, Session
-from bench.device import Target
 from bench.errors import UsageError
 from bench.measure import clock, inputs
 from bench.model import InputSpec, ModelCard, Tolerance
+from bench.target import Target
 from bench.workload import Rank, Slot, Workload
 
 CARD = ModelCard(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from bench.results.records import Telemetry, Warning
 
 from .. import examples
@@ -82,3 +84,11 @@ def test_equal_remarks_are_one_line() -> None:
     warnings = [Warning(text="too hot", case=f"case{n}") for n in range(9)]
     text = shown(results([case("torch@cpu:0")], warnings=warnings))
     assert "warning: too hot (case0, case1, case2 and 6 more)" in text
+
+
+def test_a_label_has_the_colon_of_the_language(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HETBENCH_LANG", "zh")
+    failed = case("torch@cpu:0", status="failed", reason="CUDA error: out of resources")
+    text = shown(results([failed], warnings=[Warning(text="too hot", case=None)]))
+    assert "失败：CUDA error: out of resources (" in text  # a program's own words stay as they are
+    assert "警告：too hot" in text

@@ -116,7 +116,7 @@ def test_it_dies_with_the_process_that_started_it(tool, tmp_path):
     tool(f"echo $$ > {tmp_path}/tool.new; sleep 600 & echo $! > {tmp_path}/child; "
          f"mv {tmp_path}/tool.new {tmp_path}/tool; wait")  # fmt: skip
     code = (
-        "import threading; from bench import command\n"
+        "import threading; from bench.system import command\n"
         "threading.Thread(target=command.run, args=(['vendor-smi'], 600)).start()"
     )
     parent = subprocess.Popen([sys.executable, "-c", code], cwd=Path(command.__file__).parents[2])
