@@ -114,7 +114,7 @@ def test_a_users_own_bench_does_not_come_first(hetbench: Path, tmp_path: Path) -
     (tmp_path / "bench").mkdir()
     (tmp_path / "bench" / "__init__.py").write_text(POISON)
     words = ("run", "smoke", "-t", "simulated@sim:0", "-m", "resnet8", "--json")
-    assert json.loads(_hetbench(hetbench, tmp_path, *words))["schema_version"]
+    assert json.loads(_hetbench(hetbench, tmp_path, *words))["results"]["schema_version"]
 
 
 def test_models(hetbench: Path, elsewhere: Path) -> None:
