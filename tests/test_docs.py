@@ -88,3 +88,10 @@ def test_the_adapter_of_a_jetson_reads_its_rails(
     sensor = sensors.make(adapter.sensors[0], Device("cuda:0", "cuda", 0, "Orin"))
     assert sensor.probe().reason is None
     assert sensor.read().values == {"power_w": pytest.approx(9.003)}
+
+
+def test_the_layout_tells_every_folder_of_bench() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)/` \|", text.partition("| folder of `bench/`")[2], re.MULTILINE)
+    folders = [path.parent.name for path in DOCS.parent.glob("bench/*/__init__.py")]
+    assert sorted(told) == sorted(folders)
