@@ -120,7 +120,7 @@ def _meet(rank: Rank, operation: int, ready_ns: int, arrays: Arrays) -> tuple[in
     mine = _note(rank, operation, rank.index)
     unfinished = mine.with_suffix(".part")
     with unfinished.open("wb") as file:
-        np.savez(file, ready_ns=np.int64(ready_ns), **{f"of {n}": a for n, a in arrays.items()})
+        np.savez(file, ready_ns=np.int64(ready_ns), **{f"array_{n}": a for n, a in arrays.items()})
     unfinished.replace(mine)
     end = host.now_ns() + MEETING_S * 1e9
     latest, sums = ready_ns, dict[str, Any]()
@@ -136,7 +136,7 @@ def _meet(rank: Rank, operation: int, ready_ns: int, arrays: Arrays) -> tuple[in
         with np.load(path, allow_pickle=False) as note:
             latest = max(latest, int(note["ready_ns"]))
             for name in arrays:
-                sums[name] = sums.get(name, 0) + note[f"of {name}"]
+                sums[name] = sums.get(name, 0) + note[f"array_{name}"]
     # All ranks are here, so all have read the notes of the operation before.
     with suppress(FileNotFoundError):
         _note(rank, operation - 1, rank.index).unlink()

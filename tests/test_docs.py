@@ -44,7 +44,8 @@ def test_every_key_of_a_suite_is_told_with_its_default(page: str) -> None:
     for field in known:
         default = told.pop(field.name)
         if field.default_factory is not MISSING:
-            assert default in ("below", "见下"), field.name  # a table of its own
+            own = f"`[{field.name}]`" in text  # a table of its own
+            assert default in (("below", "见下") if own else ("`{}`",)), field.name
         elif field.default is MISSING:
             assert default in ("needed", "必需"), field.name
         else:
@@ -87,3 +88,10 @@ def test_the_adapter_of_a_jetson_reads_its_rails(
     sensor = sensors.make(adapter.sensors[0], Device("cuda:0", "cuda", 0, "Orin"))
     assert sensor.probe().reason is None
     assert sensor.read().values == {"power_w": pytest.approx(9.003)}
+
+
+def test_the_layout_tells_every_folder_of_bench() -> None:
+    text = (DOCS.parent / "CONTRIBUTING.md").read_text("utf-8")
+    told = re.findall(r"^\| `(\w+)/` \|", text.partition("| folder of `bench/`")[2], re.MULTILINE)
+    folders = [path.parent.name for path in DOCS.parent.glob("bench/*/__init__.py")]
+    assert sorted(told) == sorted(folders)

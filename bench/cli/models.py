@@ -57,7 +57,7 @@ def models(json: bool = common.JSON) -> None:
                 _short(card.parameters),
                 _short(card.flops_of(card.sizes())),
                 ", ".join(f"{i.name} {_shape(i, card)}" for i in card.inputs),
-                ", ".join(f"{name} {axis}" for name, axis in card.axes.items()) or "-",
+                ", ".join(f"{name} {tr(str(axis))}" for name, axis in card.axes.items()) or "-",
                 " ".join(card.precisions),
             )
             for card in sorted(cards, key=lambda card: (card.size == "large", card.parameters))

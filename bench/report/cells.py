@@ -68,8 +68,12 @@ def ratios(cases: Sequence[Case]) -> list[Text]:
 
 
 def searched(case: Case) -> bool:
-    """Whether the batch was left to a search, also where the case ended before it."""
-    return "batch" in case.found or case.id.split("/")[2].startswith("auto")
+    """Whether the batch was left to a search.
+
+    Where the case ended before its search only the id says so, and an id may be anything: the file
+    may be anyone's.
+    """
+    return "batch" in case.found or case.id.startswith(f"{case.model}/{case.precision}/auto")
 
 
 def found_batch(case: Case) -> Text:

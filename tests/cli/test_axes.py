@@ -15,7 +15,7 @@ def test_a_run_at_two_lengths_is_exact_at_each(cli: Cli, suite: Write) -> None:
     path = suite(models='["minilm-l6", "resnet8"]', budget_s=0.05)
     target = "simulated+latency_us=100+token_us=10@sim:0"
     args = ["run", path, "--axis", "sequence=16", "--axis", "sequence=64", "-t", target]
-    planned = [case["id"] for case in cli.json(*args, "--dry-run")]
+    planned = [case["id"] for case in cli.json(*args, "--dry-run")["cases"]]
     assert planned == [
         f"minilm-l6/fp32/b1xs16/single-stream/{target}",
         f"minilm-l6/fp32/b1xs64/single-stream/{target}",
@@ -38,16 +38,16 @@ def test_a_run_at_two_lengths_is_exact_at_each(cli: Cli, suite: Write) -> None:
     assert plain["bytes_per_item"] == 4 * (3 * 32 * 32 + 10)
     assert len({case["version"] for case in by_id.values()}) == 3
     shown = cli("show", "r.json").stdout
-    assert "1xs16" in shown
-    assert "1xs64" in shown
+    assert "minilm-l6  fp32  single-stream  b1xs16\n" in shown
+    assert "minilm-l6  fp32  single-stream  b1xs64\n" in shown
 
 
-def test_the_published_size_is_shown_as_the_batch_alone(cli: Cli, suite: Write) -> None:
+def test_the_published_size_is_shown_like_any_other(cli: Cli, suite: Write) -> None:
     path = suite(models='["minilm-l6"]', budget_s=0.05)
     (case,) = cli.json("run", path, "-t", "simulated@sim:0", "-o", "r.json")["cases"]
     assert case["axes"] == {"sequence": 128}
     row = cli("show", "r.json").stdout.split("minilm-l6")[1].splitlines()[0]
-    assert row.split()[:3] == ["fp32", "single-stream", "1"]
+    assert row.split()[:3] == ["fp32", "single-stream", "b1xs128"]
 
 
 def test_the_batch_search_is_at_the_length_asked_for(cli: Cli, suite: Write) -> None:

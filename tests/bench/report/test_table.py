@@ -114,6 +114,20 @@ def test_a_searched_batch_is_told_from_a_fixed_one() -> None:
     )
 
 
+@pytest.mark.parametrize("id", ["", "m0", "resnet8/auto", "a/b/auto/c/d", "//auto"])
+def test_an_id_may_be_anything(id: str) -> None:
+    foreign = case("torch@cpu:0", scenario="offline", batch=64, id=id)
+    assert "resnet8  fp32  offline  b64" in shown(results([foreign])).splitlines()
+
+
+def test_a_case_that_ended_before_its_search_stands_beside_those_searched() -> None:
+    common = {"scenario": "offline", "summary": {}}
+    ended = case("torch@cpu:0", **common, id="resnet8/fp32/auto/offline/torch@cpu:0")
+    search = case("torch@cuda:0", **common, batch=64, found={"batch": 64})
+    lines = shown(results([ended, search])).splitlines()
+    assert lines.count("resnet8  fp32  offline") == 1
+
+
 def test_the_share_of_the_datasheet() -> None:
     fields = {"summary": {LATENCY: summary(1e6), "achieved_flops_per_s": summary(49.47e12)}}
     found = results([case("torch@cuda:0", precision="tf32", **fields)])

@@ -23,7 +23,7 @@ from bench.results.file import parse
 from bench.results.records import Case, Results, SensorRecord, Telemetry, Trial
 from bench.sensor import Channel, Quantity
 
-from .examples import results, samples, series, trial
+from ..examples import results, samples, series, trial
 
 TEXT = results().model_dump_json()
 DOCUMENT = json.loads(TEXT)

@@ -20,7 +20,7 @@ from bench.runner.listener import Listener
 from bench.system import process
 from bench.system.process import Event, Outcome
 
-from .runner import plans
+from . import plans
 
 ENDED = Outcome(1, False, "", 1.0, 0.0, 7)
 
