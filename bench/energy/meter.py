@@ -19,8 +19,10 @@ from bench.devices.discover import Resolved
 from bench.energy import figures as energy
 from bench.energy.sampler import Sampler
 from bench.figures.metrics import derive
-from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
+from bench.results.record import Samples
 from bench.results.samples import pack
+from bench.results.telemetry import EnergyFigure, SensorRecord, Telemetry
+from bench.results.trial import Metric, Trial
 from bench.sensor import Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
 

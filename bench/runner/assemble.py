@@ -13,11 +13,11 @@ from bench.results.records import (
     DeviceRecord,
     Results,
     Run,
-    Status,
     Suite,
     TargetRecord,
     Warning,
 )
+from bench.results.trial import Status
 from bench.runner import trial
 from bench.runner.plan import Plan, timestamp
 from bench.runner.state import CaseState

@@ -10,7 +10,8 @@ from types import FrameType
 from typing import Any
 
 from bench.energy.meter import Meter
-from bench.results.records import BatchPoint, Trial
+from bench.results.records import BatchPoint
+from bench.results.trial import Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener

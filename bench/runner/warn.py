@@ -6,7 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench.figures.metrics import THROTTLED_PERCENT, headline, is_unsteady
-from bench.results.records import Case, Trial
+from bench.results.records import Case
+from bench.results.trial import Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS
 from bench.system import environment

@@ -8,7 +8,8 @@ import pytest
 
 from bench.figures.metrics import derive, summarize
 from bench.report.strict import is_unsteady
-from bench.results.records import BatchPoint, Case, Trial
+from bench.results.records import BatchPoint, Case
+from bench.results.trial import Trial
 from bench.runner.warn import run_warnings
 from bench.suite import Measure
 from bench.system import environment
