@@ -21,10 +21,10 @@ from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
 from bench.devices import datasheet
 from bench.devices.discover import Resolved
-from bench.energy.figures import Window
 from bench.energy.meter import own_sensors
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
+from bench.results.telemetry import Window
 from bench.runner.plan import timestamp
 from bench.system import cache, process
 
@@ -174,7 +174,7 @@ class _Run:
             elif name == "busy":
                 self._load_start = int(event["stamp_ns"])
             elif name == "idle":
-                self._load = Window(self._load_start, int(event["stamp_ns"]))
+                self._load = Window("busy", self._load_start, int(event["stamp_ns"]), 0)
             elif name == "check" and left and event["id"] == left[0]:
                 self._checks[left.pop(0)] = _checked(event)
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from pydantic import ConfigDict
+
 from bench.bounds import Amount, Count, Name, Text
 from bench.results.record import Few, Record, Samples
 from bench.sensor import Channel, Quantity, Scope
 
 
-class Window(Record):
+@dataclass(frozen=True, slots=True)
+class Window:
     """A stretch of steady load on the device, for energy: items finished between two stamps."""
 
     name: Name
@@ -19,8 +24,14 @@ class Window(Record):
     items: Count
     """Items finished in between."""
 
+    @property
+    def length_s(self) -> float:
+        """Length in seconds."""
+        return (self.end_ns - self.start_ns) / 1e9
 
-class EnergyFigure(Record):
+
+@dataclass(frozen=True, slots=True)
+class EnergyFigure:
     """Energy of the trial's windows as one sensor tells it; see bench.energy.figures."""
 
     sensor: Name
@@ -108,6 +119,9 @@ class SensorRecord(Record):
 
 class Telemetry(Record):
     """Power and energy of a trial, and the raw readings behind them."""
+
+    # figures are computed from what foreign sensors told, and nothing has looked at them before
+    model_config = ConfigDict(revalidate_instances="always")
 
     figures: Few[EnergyFigure]
     """One a sensor, those of the device before those of the host and the node."""
