@@ -25,8 +25,8 @@ from bench.energy.meter import own_sensors
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
 from bench.results.telemetry import Window
-from bench.runner.plan import timestamp
 from bench.system import cache, process
+from bench.system.utc import timestamp
 
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""

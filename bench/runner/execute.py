@@ -15,10 +15,11 @@ from bench.results.trial import Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
-from bench.runner.plan import Plan, timestamp
+from bench.runner.plan import Plan
 from bench.runner.state import CaseState, Search, choose, remaining
 from bench.suite import Case
 from bench.system import process
+from bench.system.utc import timestamp
 
 SEARCH_TIMEOUT_FACTOR = 2.0
 """A batch search may take this many times a trial's limit."""

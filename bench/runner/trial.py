@@ -19,10 +19,10 @@ from bench.language.plain import first_line
 from bench.results.telemetry import Telemetry
 from bench.results.trial import Status, Trial
 from bench.runner.listener import Listener
-from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
+from bench.system.utc import timestamp
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
