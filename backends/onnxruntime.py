@@ -93,10 +93,7 @@ class OnnxRuntimeBackend(Backend):
             return f"{spec.name} computes {', '.join(spec.precisions)}, not {workload.precision}"
         if card.batch not in (None, workload.batch):
             return f"{card.name} takes batches of {card.batch} only, not {workload.batch}"
-        on_host = device.kind == "cpu"
-        return workload.too_large_for(
-            device, cpu.available_bytes() if on_host else device.memory_bytes
-        )
+        return workload.too_large_for(device, cpu.memory_for_model(device))
 
     def load(
         self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int

@@ -7,14 +7,11 @@ but its own adapter: it is imported here, by `probe`.
 from __future__ import annotations
 
 import contextlib
-import os
-import re
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from operator import attrgetter
-from typing import Any, ClassVar
+from typing import ClassVar
 
-import psutil
 import torch
 from torch import nn
 
@@ -22,13 +19,14 @@ from bench import registry
 from bench.adapter import Adapter, TorchPlugin
 from bench.backend import Availability, Backend, Session
 from bench.device import Device
-from bench.devices.cpu import cpu_device
+from bench.devices import cpu
 from bench.errors import UsageError
 from bench.language.plain import first_line
 from bench.settings import patterns
 from bench.workload import Slot, Workload
 
-from ._torch_accelerator import DeviceSession, GraphSession, device_function
+from . import _torch_devices
+from ._torch_accelerator import DeviceSession, GraphSession
 from ._torch_session import TorchSession
 
 DTYPES = {
@@ -45,7 +43,6 @@ TF32_SWITCHES = {
 }
 """Device type -> members of torch.backends whose `allow_tf32` rules matrix products and
 convolutions. This older name of the switch is the one that every torch from 2.4 on takes."""
-_NAME_LENGTH = 100
 
 
 class TorchBackend(Backend):
@@ -95,9 +92,9 @@ class TorchBackend(Backend):
         if plugin.device == "cpu":
             return Availability(True, versions=versions)
         if plugin.device == "cuda":
-            versions |= _cuda_versions()
+            versions |= _torch_devices.cuda_versions()
         try:
-            names = self._names()
+            names = _torch_devices.names(plugin.device)
             found = self.devices()
         # Counting devices starts the vendor's driver; the same holds as for the import.
         except Exception as error:  # noqa: BLE001
@@ -119,10 +116,10 @@ class TorchBackend(Backend):
 
     def devices(self) -> list[Device]:
         if self._plugin.device == "cpu":
-            return [cpu_device()]
+            return [cpu.cpu_device()]
         return [
-            self._describe(index, name)
-            for index, name in enumerate(self._names())
+            _torch_devices.describe(self.adapter, self._plugin.device, index, name)
+            for index, name in enumerate(_torch_devices.names(self._plugin.device))
             if patterns.search(self._plugin.names, name)  # several vendors answer to `cuda`
         ]
 
@@ -143,7 +140,7 @@ class TorchBackend(Backend):
             if key not in self._precision_reasons:
                 self._precision_reasons[key] = self._cannot_compute(*key, self._place(device))
             reason = self._precision_reasons[key]
-        return reason or workload.too_large_for(device, _available_bytes(device))
+        return reason or workload.too_large_for(device, cpu.memory_for_model(device))
 
     def load(
         self, workload: Workload, device: Device, slots: Sequence[Slot], threads: int
@@ -192,47 +189,6 @@ class TorchBackend(Backend):
             "driver"
         )
 
-    def _names(self) -> list[str]:
-        """Names of all devices of this torch device type, whoever made them."""
-        kind = self._plugin.device
-        count = device_function(kind, "device_count")()
-        name = device_function(kind, "get_device_name", otherwise=lambda index: f"{kind}:{index}")
-        return [str(name(index)).strip()[:_NAME_LENGTH] for index in range(count)]
-
-    def _describe(self, index: int, name: str) -> Device:
-        facts = device_function(
-            self._plugin.device, "get_device_properties", otherwise=lambda index: None
-        )(index)
-        properties = {
-            variable: os.environ[variable]
-            for variable in self.adapter.visible_devices
-            if variable in os.environ
-        }
-        for fact in ("gcnArchName", "multi_processor_count"):
-            if hasattr(facts, fact):
-                properties[fact] = str(getattr(facts, fact))
-        if hasattr(facts, "major") and hasattr(facts, "minor"):
-            properties["compute_capability"] = f"{facts.major}.{facts.minor}"
-        bus = _bus_id(facts)
-        if bus:
-            properties["pci_bus_id"] = bus
-        is_slice = re.search(r"\bMIG \d", name) is not None
-        uuid = _uuid(facts, is_slice) or bus
-        id = f"{self.adapter.kind}:{index}"
-        return Device(
-            id=id,
-            kind=self.adapter.kind,
-            index=index,
-            name=name,
-            vendor=self.adapter.vendor,
-            uuid=uuid,
-            memory_bytes=getattr(facts, "total_memory", None),
-            scope="slice" if is_slice else "device",
-            board=bus if is_slice else None,
-            locks=(uuid or id,),
-            properties=properties,
-        )
-
     def _no_tf32(self, device: Device) -> str | None:
         if self._plugin.device == "cpu":
             return "a CPU has no TF32 mode; ask for fp32 or bf16"
@@ -277,23 +233,6 @@ def _said(error: BaseException) -> str:
     return first_line(error, 300).rstrip(". ")
 
 
-def _cuda_versions() -> dict[str, str]:
-    versions = {"cuda": torch.version.cuda, "hip": torch.version.hip}
-    cudnn = torch.backends.cudnn.version()  # type: ignore[no-untyped-call]
-    if cudnn:
-        versions["cudnn"] = str(cudnn)
-    return {name: version for name, version in versions.items() if version}
-
-
-def _available_bytes(device: Device) -> int | None:
-    """What can be given to a model: on a CPU what is free now, elsewhere all of the memory, since
-    a neighbour on an accelerator is a condition of the run and not a property of the device."""
-    if device.kind != "cpu":
-        return device.memory_bytes
-    free: int = psutil.virtual_memory().available
-    return free if device.memory_bytes is None else min(free, device.memory_bytes)
-
-
 def _allow_tf32(kind: str, allowed: bool) -> None:
     for path in TF32_SWITCHES.get(kind, ()):
         with contextlib.suppress(AttributeError):  # the plug-in has no such switch
@@ -310,21 +249,3 @@ def _prefers_channels_last(workload: Workload, kind: str) -> bool:
     if not workload.card.channels_last:
         return False
     return kind == "cpu" or (kind == "cuda" and workload.precision != "fp32")
-
-
-def _bus_id(facts: Any) -> str | None:
-    """PCI address, of which torch from 2.8 on has the parts."""
-    try:
-        return f"{facts.pci_domain_id:04x}:{facts.pci_bus_id:02x}:{facts.pci_device_id:02x}.0"
-    except (AttributeError, ValueError, TypeError):
-        return None
-
-
-def _uuid(facts: Any, is_slice: bool) -> str | None:
-    """The UUID as the vendor's management library writes it; torch leaves CUDA's prefix out."""
-    text = str(getattr(facts, "uuid", "") or "")
-    if not text.strip("0-"):  # some stacks answer with zeros
-        return None
-    if re.fullmatch(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", text) and torch.version.cuda:
-        return f"MIG-{text}" if is_slice else f"GPU-{text}"
-    return text[:_NAME_LENGTH]

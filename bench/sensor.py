@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 from abc import ABC, abstractmethod
-from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
@@ -23,6 +23,19 @@ Quantity = Literal[
     "power_limit_w",
 ]
 Scope = Literal["die", "module", "package", "board", "node"]
+WATTS: tuple[Quantity, ...] = ("power_w", "power_average_w")
+"""What a sensor may tell power by, the better first."""
+POWER: tuple[Quantity, ...] = ("energy_j", *WATTS)
+"""What energy can be computed from, the best first."""
+MOST_W: Mapping[Scope, float] = {
+    "die": 10_000.0,
+    "module": 10_000.0,
+    "package": 10_000.0,
+    "board": 10_000.0,
+    "node": 100_000.0,
+}
+"""Watts that nothing of such a scope draws: well above what is built, and below what a sensor gives
+whose unit is a thousandth of what it was taken for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,12 +111,21 @@ class SensorRecord:
         pairs = [(s.stamp_ns, s.values[quantity]) for s in self.samples if quantity in s.values]
         return [stamp for stamp, _ in pairs], [value for _, value in pairs]
 
-    def between(self, start_ns: int, end_ns: int) -> SensorRecord:
-        """The same with only the samples from `start_ns` to `end_ns` and one on each side."""
-        stamps = [sample.stamp_ns for sample in self.samples]
-        first = max(bisect_right(stamps, start_ns) - 1, 0)
-        last = bisect_left(stamps, end_ns) + 1
-        return replace(self, samples=self.samples[first:last])
+    def limit_w(self) -> float | None:
+        """The device's own power limit, as this sensor tells it; None: it does not."""
+        facts = self.probe.facts
+        _, limits = self.series("power_limit_w")
+        with contextlib.suppress(KeyError, ValueError):  # it tells none, or none in figures
+            limits.append(float(facts.get("power_limit_default_w") or facts["power_limit_w"]))
+        return max((limit for limit in limits if limit > 0), default=None)
+
+    def most_w(self, channel: Channel) -> float:
+        """Power above which the channel's readings cannot be true: twice the device's own limit,
+        or what nothing of its scope draws."""
+        limit_w = self.limit_w()
+        if limit_w is None or channel.scope == "node" or channel.quantity == "power_limit_w":
+            return MOST_W[channel.scope]
+        return min(2 * limit_w, MOST_W[channel.scope])
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +135,6 @@ class Recording:
     start_ns: int
     end_ns: int
     sensors: tuple[SensorRecord, ...]
-
-    def between(self, start_ns: int, end_ns: int) -> Recording:
-        """The stretch from `start_ns` to `end_ns`, with one sample on each side of it."""
-        parts = tuple(record.between(start_ns, end_ns) for record in self.sensors)
-        return Recording(start_ns, end_ns, parts)
 
     def since(self, origin_ns: int) -> Recording:
         """The same with stamps on the clock that was 0 at `origin_ns`."""

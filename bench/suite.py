@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -14,6 +12,7 @@ from typing import Any, Literal
 from bench import registry
 from bench.axes import Axes, label
 from bench.bounds import Amount, Count, Share
+from bench.digest import digest
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard, Precision
 from bench.settings import toml
@@ -135,7 +134,7 @@ class Suite:
     @property
     def digest(self) -> str:
         """Identifies the exact content, whatever the file looked like."""
-        return digest(asdict(self))
+        return digest(asdict(self), 12)
 
     def trials_of(self, scenario: ScenarioName) -> int:
         """How often a case of the scenario is measured."""
@@ -177,13 +176,7 @@ class Case:
         measure["allow_fallback"] = self.allow_fallback
         axes = dict(self.axes)
         parts = [MEASURE_RULES, card, self.precision, self.scenario, self.batch, axes, measure]
-        return digest(parts)
-
-
-def digest(value: Any) -> str:
-    """Twelve hex digits of the SHA-256 of a JSON-able value."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
+        return digest(parts, 12)
 
 
 def _check_bounds(bounds: Mapping[str, float]) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple, get_args
 
 from bench.conformance import verdict
-from bench.results.records import Status
+from bench.results.trial import Status
 from bench.settings import toml
 from bench.suite import ScenarioName
 

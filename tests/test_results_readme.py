@@ -11,8 +11,9 @@ import pytest
 
 from bench.figures.metrics import samples
 from bench.results import file as results_file
-from bench.results.records import Results, Series, Status
+from bench.results.records import Results
 from bench.results.samples import pack
+from bench.results.trial import Series, Status
 
 from .bench.examples import results, series, trial
 

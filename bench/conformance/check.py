@@ -21,12 +21,12 @@ from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
 from bench.conformance.verdict import Check, Report, Status
 from bench.devices import datasheet
 from bench.devices.discover import Resolved
-from bench.energy.figures import Window
 from bench.energy.meter import own_sensors
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
-from bench.runner.plan import timestamp
+from bench.results.telemetry import Window
 from bench.system import cache, process
+from bench.system.utc import timestamp
 
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""
@@ -174,7 +174,7 @@ class _Run:
             elif name == "busy":
                 self._load_start = int(event["stamp_ns"])
             elif name == "idle":
-                self._load = Window(self._load_start, int(event["stamp_ns"]))
+                self._load = Window("busy", self._load_start, int(event["stamp_ns"]), 0)
             elif name == "check" and left and event["id"] == left[0]:
                 self._checks[left.pop(0)] = _checked(event)
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from itertools import combinations
-from statistics import median
 
 import psutil
 
@@ -13,6 +11,7 @@ from bench.conformance.context import Context, infer, tiled
 from bench.conformance.verdict import Found, failed, first_line, passed, skipped
 from bench.devices import cpu
 from bench.errors import OutOfMemory, Unsupported
+from bench.figures.stats import slope
 from bench.model import ModelCard
 
 RUNS = 500
@@ -50,11 +49,6 @@ def memory_steady(context: Context) -> Found:
         return failed(f"device memory grows by {device / RUNS / 1024:.0f} KiB a run")
     known = "" if after is not None else "; the backend tells no device memory"
     return passed(f"{RUNS} runs changed host memory by {host / 2**20:.1f} MiB{known}")
-
-
-def slope(points: list[tuple[int, int]]) -> float:
-    """Theil-Sen: the median of the slopes between all pairs of points."""
-    return median((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in combinations(points, 2))
 
 
 def memory_errors(context: Context) -> Found:

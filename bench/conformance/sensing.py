@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from statistics import median
 
 from bench import sensors
@@ -12,19 +12,10 @@ from bench.adapter import SensorSpec
 from bench.conformance.verdict import Check, Found, failed, passed, skipped
 from bench.device import Device
 from bench.devices import datasheet
-from bench.energy.figures import Window
 from bench.energy.sampler import Sampler
-from bench.sensor import Channel, Quantity, Recording, Sensor, SensorProbe, SensorRecord
+from bench.results.telemetry import Window
+from bench.sensor import POWER, Channel, Quantity, Recording, Sensor, SensorProbe, SensorRecord
 
-POWER: tuple[Quantity, ...] = ("power_w", "power_average_w", "energy_j")
-SCOPE_W: Mapping[str, float] = {
-    "die": 1500.0,
-    "module": 3000.0,
-    "package": 2000.0,
-    "board": 3000.0,
-    "node": 30000.0,
-}
-"""Watts that nothing of such a scope draws, where neither datasheet nor limit is known."""
 BOUNDS: Mapping[Quantity, tuple[float, float]] = {
     "temperature_c": (-40.0, 130.0),
     "utilization_percent": (0.0, 100.0),
@@ -74,7 +65,7 @@ def _watched(
     sampler.start()
     begin = sampler.mark()
     time.sleep(window_s)
-    idle = Window(begin, sampler.mark())
+    idle = Window("idle", begin, sampler.mark(), 0)
     busy = load(window_s * 1.5)
     recording: Recording = sampler.stop()
     for (id, sensor, _), record in zip(readable, recording.sensors, strict=True):
@@ -83,7 +74,7 @@ def _watched(
             yield from _both(id, bounds, skipped(f"no load could be run: {busy}"))
             continue
         settled = busy.start_ns + (busy.end_ns - busy.start_ns) // 3
-        yield from _both(id, bounds, judge_moves(record, idle, Window(settled, busy.end_ns)))
+        yield from _both(id, bounds, judge_moves(record, idle, replace(busy, start_ns=settled)))
 
 
 def _both(id: str, bounds: Found, moves: Found) -> list[Check]:
@@ -143,22 +134,11 @@ def _bounds(channel: Channel, record: SensorRecord, device: Device) -> tuple[flo
     if channel.quantity == "memory_used_bytes":
         return 0.0, 1.05 * device.memory_bytes if device.memory_bytes else float("inf")
     sheet = datasheet.find(device)
-    limit_w = _limit_w(record)
     if channel.scope == "node" or channel.quantity == "power_limit_w":
-        return 0.0, SCOPE_W[channel.scope]
+        return 0.0, record.most_w(channel)
     if sheet is not None and sheet.board_power_w is not None:
         return 0.0, 2 * sheet.board_power_w
-    return 0.0, 2 * limit_w if limit_w else SCOPE_W[channel.scope]
-
-
-def _limit_w(record: SensorRecord) -> float | None:
-    """The board's own power limit, as the sensor tells it."""
-    _, read = record.series("power_limit_w")
-    facts = record.probe.facts
-    told = facts.get("power_limit_default_w", facts.get("power_limit_w", ""))
-    with contextlib.suppress(ValueError):
-        read.append(float(told))
-    return max(read, default=None)
+    return 0.0, record.most_w(channel)
 
 
 def judge_moves(record: SensorRecord, idle: Window, busy: Window) -> Found:
@@ -168,7 +148,10 @@ def judge_moves(record: SensorRecord, idle: Window, busy: Window) -> Found:
         if rest is None or load is None:
             continue
         channel = record.channel(quantity)
-        step = max(MOVES * abs(rest), (channel.resolution if channel else None) or 0.0)
+        resolution = (channel.resolution if channel else None) or 0.0
+        if quantity == "energy_j":
+            resolution /= min(idle.length_s, busy.length_s)
+        step = max(MOVES * abs(rest), resolution)
         said = f"{rest:.4g} W at rest, {load:.4g} W under load ({quantity})"
         return passed(said) if load - rest > step else failed(f"it does not rise: {said}")
     rest, load = (_level(record, "utilization_percent", window) for window in (idle, busy))

@@ -7,12 +7,11 @@ from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import combinations
-from statistics import median
 
 from bench.backend import Session
 from bench.conformance.context import Context, infer, tiled
 from bench.conformance.verdict import Found, failed, passed, skipped
+from bench.figures.stats import slope
 from bench.measure import clock
 from bench.measure.clock import Now
 
@@ -68,7 +67,7 @@ def sync_waits(context: Context) -> Found:
             times = measure(session, context.now)
             problem = _problem(times)
             if problem is None:
-                each = slope(times.queued) / 1e6
+                each = slope(times.queued.items()) / 1e6
                 return passed(
                     f"{times.most} queued runs of batch {batch} took {each:.3g} ms each, in "
                     f"proportion, and left {max(times.left - times.copy, 0) / 1e6:.2g} ms to fetch"
@@ -130,12 +129,6 @@ def measure(session: Session, now: Now) -> Times:
     return Times(queued, **{name: min(taken) for name, taken in others.items()})
 
 
-def slope(queued: dict[int, int]) -> float:
-    """Nanoseconds that one more run takes: the median over all pairs (Theil-Sen)."""
-    pairs = combinations(sorted(queued.items()), 2)
-    return median((b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs)
-
-
 def _problem(times: Times) -> str | None:
     """What speaks against a synchronize that waits; None: nothing."""
     whole = times.queued[times.most]
@@ -150,7 +143,7 @@ def _problem(times: Times) -> str | None:
             f"{times.most} runs take {whole / 1e6:.3g} ms with synchronize and "
             f"{times.fetched / 1e6:.3g} ms without"
         )
-    each = slope(times.queued)
+    each = slope(times.queued.items())
     if each < SKIPPED * times.single:
         return (
             f"a queued run takes {each / 1e3:.3g} us and a single inference "

@@ -77,6 +77,13 @@ def available_bytes(root: Path = Path("/")) -> int | None:
     return min(sizes)
 
 
+def memory_for_model(device: Device) -> int | None:
+    """What can be given to a model: on a CPU what is free now, elsewhere all of the memory, since
+    a neighbour on an accelerator is a condition of the run and not a property of the device."""
+    sizes = [device.memory_bytes, *([available_bytes()] if device.kind == "cpu" else [])]
+    return min((size for size in sizes if size is not None), default=None)
+
+
 def _memory_bytes(host: Host) -> int | None:
     sizes = []
     try:

@@ -9,71 +9,20 @@ could not be had is None with the reason, never zero.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
-from statistics import fmean
 
 from bench.energy.integrate import Integral, integrate, update_period_s
-from bench.sensor import Channel, Quantity, Recording, Sample, SensorRecord
+from bench.results.telemetry import EnergyFigure, Window
+from bench.sensor import POWER, WATTS, Channel, Recording, Sample, SensorRecord
 
-PREFERENCE: tuple[Quantity, ...] = ("energy_j", "power_w", "power_average_w")
 MIN_WINDOW_S = 5.0
 MIN_UPDATES = 50
 MIN_IDLE_S = 10.0
 MIN_IDLE_UPDATES = 10
 TOLERANCE = 0.05
 """Most a valid figure may be wrong, and the energy pass's throughput may differ."""
-HOT_C = 60.0
-COOLING_C = 3.0
-BUSY_PERCENT = 5.0
 MIN_READINGS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """A stretch of steady load: `items` finished between two stamps of the monotonic clock."""
-
-    start_ns: int
-    end_ns: int
-    items: int = 0
-
-    @property
-    def length_s(self) -> float:
-        """Length in seconds."""
-        return (self.end_ns - self.start_ns) / 1e9
-
-
-@dataclass(frozen=True, slots=True)
-class EnergyFigure:
-    """Energy of a load as one sensor tells it. None: not to be had; `reason` says why."""
-
-    sensor: str
-    device: str
-    quantity: Quantity | None
-    scope: str | None
-    update_period_s: float | None
-    averaging_window_s: float | None
-    resolution: float | None
-    duration_s: float
-    items: int
-    readings: int = 0
-    gross_j: float | None = None
-    idle_w: float | None = None
-    net_j: float | None = None
-    """Gross less what the device draws at rest over the same time."""
-    mean_w: float | None = None
-    peak_w: float | None = None
-    """Highest power sample; for a counter without one, the steepest half second."""
-    gross_j_per_item: float | None = None
-    net_j_per_item: float | None = None
-    items_per_j: float | None = None
-    """Items per joule of gross energy."""
-    uncertainty: float | None = None
-    """Bound on the relative error of the gross energy."""
-    valid: bool = False
-    reason: str | None = None
-    net_valid: bool = False
-    net_reason: str | None = None
 
 
 def figures(
@@ -104,7 +53,7 @@ def figure(
     """
     candidates = [
         _gross(record, channel, windows, repeat_s)
-        for quantity in PREFERENCE
+        for quantity in POWER
         if (channel := record.channel(quantity)) is not None
     ]
     if not candidates:
@@ -134,11 +83,25 @@ def _empty(
         resolution=channel.resolution if channel else None,
         duration_s=sum(window.length_s for window in windows),
         items=sum(window.items for window in windows),
+        readings=0,
+        gross_j=None,
+        idle_w=None,
+        net_j=None,
+        mean_w=None,
+        peak_w=None,
+        gross_j_per_item=None,
+        net_j_per_item=None,
+        items_per_j=None,
+        uncertainty=None,
+        valid=False,
+        reason=None,
+        net_valid=False,
+        net_reason=None,
     )
 
 
 def _why_no_power(record: SensorRecord) -> str:
-    reasons = [record.probe.missing[q] for q in PREFERENCE if q in record.probe.missing]
+    reasons = [record.probe.missing[q] for q in POWER if q in record.probe.missing]
     said = f": {reasons[0]}" if reasons else ""
     return f"the sensor {record.sensor} reads neither energy nor power{said}"
 
@@ -236,8 +199,8 @@ def _with_peak(
     figure: EnergyFigure, record: SensorRecord, windows: Sequence[Window]
 ) -> EnergyFigure:
     """Highest power sample in the windows, from whichever power quantity the sensor has."""
-    for quantity in PREFERENCE[1:]:
-        values = [s.values[quantity] for s in _inside(record, windows) if quantity in s.values]
+    for quantity in WATTS:
+        values = [s.values[quantity] for s in inside(record, windows) if quantity in s.values]
         if values:
             return replace(figure, peak_w=max(values))
     channel = record.channel("energy_j")
@@ -275,109 +238,10 @@ def _with_items(figure: EnergyFigure, timing_items_per_s: float | None) -> Energ
     )
 
 
-def _inside(record: SensorRecord, windows: Sequence[Window]) -> list[Sample]:
+def inside(record: SensorRecord, windows: Sequence[Window]) -> list[Sample]:
+    """The readings that fall into the windows."""
     return [
         sample
         for sample in record.samples
         if any(w.start_ns <= sample.stamp_ns <= w.end_ns for w in windows)
     ]
-
-
-def _mean(samples: Iterable[Sample], quantity: Quantity) -> float | None:
-    values = [sample.values[quantity] for sample in samples if quantity in sample.values]
-    return fmean(values) if values else None
-
-
-def warnings(
-    record: SensorRecord, windows: Sequence[Window], idle: Window | None = None
-) -> list[str]:
-    """Conditions under which the figures hold but mean less, each by its name."""
-    return [
-        *_power_cap(record),
-        *_throttle(record, windows),
-        *(_start(record, idle) if idle is not None else []),
-        *_drift(record, windows),
-        *_disagreement(record, windows),
-    ]
-
-
-def _power_cap(record: SensorRecord) -> list[str]:
-    facts = record.probe.facts
-    try:
-        limit_w, default_w = float(facts["power_limit_w"]), float(facts["power_limit_default_w"])
-    except (KeyError, ValueError):  # this sensor does not tell both
-        return []
-    if limit_w >= 0.99 * default_w:
-        return []
-    return [
-        f"power cap: {record.device} is limited to {limit_w:g} W, its default is {default_w:g} W; "
-        "set it back with the vendor's tool"
-    ]
-
-
-def _throttle(record: SensorRecord, windows: Sequence[Window]) -> list[str]:
-    flags = sorted({flag for sample in _inside(record, windows) for flag in sample.flags})
-    if not flags:
-        return []
-    return [f"throttle: {record.device} was held down under load by {', '.join(flags)}"]
-
-
-def _start(record: SensorRecord, idle: Window) -> list[str]:
-    found = []
-    resting = _inside(record, [idle])
-    warmth = [s.values["temperature_c"] for s in resting if "temperature_c" in s.values]
-    if warmth and (warmth[0] >= HOT_C or warmth[0] - warmth[-1] >= COOLING_C):
-        found.append(
-            f"hot start: {record.device} was at {warmth[0]:g} C when the idle baseline began and "
-            f"at {warmth[-1]:g} C when it ended; let it cool down first"
-        )
-    busy = _mean(resting, "utilization_percent")
-    if busy is not None and busy > BUSY_PERCENT:
-        found.append(
-            f"busy: {record.device} was {busy:.0f} % busy during the idle baseline; "
-            "stop what else runs on it"
-        )
-    return found
-
-
-def _drift(record: SensorRecord, windows: Sequence[Window]) -> list[str]:
-    """Power of the first fifth of the load against the last."""
-    samples = _inside(record, windows)
-    kept = (q for q in PREFERENCE[1:] if record.channel(q) is not None)
-    quantity = next(kept, None)
-    powers = [s.values[quantity] for s in samples if quantity in s.values] if quantity else []
-    fifth = len(powers) // 5
-    if fifth < 4:
-        return []
-    first, last = fmean(powers[:fifth]), fmean(powers[-fifth:])
-    if first <= 0 or abs(last / first - 1) <= TOLERANCE:
-        return []
-    return [
-        f"drift: the power of {record.device} went from {first:.0f} W to {last:.0f} W under load; "
-        "warm it up longer"
-    ]
-
-
-def _disagreement(record: SensorRecord, windows: Sequence[Window]) -> list[str]:
-    """The counter against power integrated over the same windows."""
-    totals: list[tuple[Quantity, float]] = []
-    for quantity in PREFERENCE:
-        channel = record.channel(quantity)
-        if channel is None:
-            continue
-        parts = [integrate(record, channel, w.start_ns, w.end_ns).energy_j for w in windows]
-        if parts and None not in parts:
-            totals.append((quantity, sum(part for part in parts if part is not None)))
-    if len(totals) < 2 or totals[0][0] != "energy_j" or _short(windows):
-        return []
-    (_, counted_j), *others = totals
-    return [
-        f"disagreement: {record.sensor} counts {counted_j:.0f} J on {record.device}, but its "
-        f"{quantity} integrates to {joules:.0f} J"
-        for quantity, joules in others
-        if abs(joules / counted_j - 1) > TOLERANCE
-    ]
-
-
-def _short(windows: Sequence[Window]) -> bool:
-    return sum(window.length_s for window in windows) < MIN_WINDOW_S

@@ -21,8 +21,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import isfinite, sqrt
-from statistics import median
 
+from bench.energy import curve
 from bench.sensor import Channel, SensorRecord
 
 UNKNOWN_PERIOD_S = 1.0
@@ -34,8 +34,6 @@ STILL_UPDATES = 20
 """A value that stays exactly the same for this many updates is taken for a stuck sensor."""
 COARSE = 0.01
 """From this share of the value on, a step of the sensor explains why a value stays the same."""
-ABSURD_W = {"node": 100_000.0}
-ABSURD_DEVICE_W = 10_000.0
 LOOK_SIGMAS = 3.0
 
 
@@ -75,7 +73,7 @@ def integrate(
     # Seconds from the start of the window, so that floats keep their precision.
     times = [(stamp - start_ns) / 1e9 for stamp in stamps_ns]
     length_s = (end_ns - start_ns) / 1e9
-    if any(b <= a for a, b in pairwise(times)):
+    if any(later <= earlier for earlier, later in pairwise(times)):
         return Integral(None, doubt="the sensor's stamps do not go forward")
     if channel.quantity == "energy_j":
         return _counter(record, channel, times, values, length_s)
@@ -83,204 +81,179 @@ def integrate(
 
 
 def _counter(
-    record: SensorRecord, channel: Channel, t: list[float], e: list[float], length_s: float
+    record: SensorRecord,
+    channel: Channel,
+    times: list[float],
+    joules: list[float],
+    length_s: float,
 ) -> Integral:
     period_s = update_period_s(channel)
     # A counter that advances every period is half a period old on average.
-    t = [x - period_s / 2 for x in t]
+    times = [time - period_s / 2 for time in times]
     # A sampler that starts or stops with the load leaves a reading at an end to extrapolate.
-    missing_s = (max(t[0], 0.0), max(length_s - t[-1], 0.0)) if len(t) > 1 else (length_s, 0.0)
-    first = max(bisect_right(t, 0.0) - 1, 0)
-    last = min(bisect_left(t, length_s), len(t) - 1)
-    if last <= first or max(missing_s) > max(period_s, _spacing_s(t)):
-        return Integral(None, doubt=_uncovered(record, t, length_s))
-    t, e = t[first : last + 1], e[first : last + 1]
-    if any(b < a for a, b in pairwise(e)):
+    missing_s = curve.missing_s(times, length_s) if len(times) > 1 else (length_s, 0.0)
+    first = max(bisect_right(times, 0.0) - 1, 0)
+    last = min(bisect_left(times, length_s), len(times) - 1)
+    if last <= first or max(missing_s) > max(period_s, curve.spacing_s(times)):
+        return Integral(None, doubt=_uncovered(record, times, length_s))
+    times, joules = times[first : last + 1], joules[first : last + 1]
+    if any(later < earlier for earlier, later in pairwise(joules)):
         return Integral(None, doubt="the energy counter went backwards")
-    start_j, end_j = _at(0.0, t[0], t[1], e[0], e[1]), _at(length_s, t[-2], t[-1], e[-2], e[-1])
+    start_j = curve.line(0.0, times[:2], joules[:2])
+    end_j = curve.line(length_s, times[-2:], joules[-2:])
     energy_j = end_j - start_j
     if energy_j <= 0:
         return Integral(None, doubt="the energy counter did not advance")
-    mean_w = energy_j / length_s
-    jumps = [
-        (t1 - t0, e1 - e0) for (t0, t1), (e0, e1) in zip(pairwise(t), pairwise(e), strict=True)
-    ]
-    first_j, last_j = jumps[0][1], jumps[-1][1]
+    rises_j = [later - earlier for earlier, later in pairwise(joules)]
     # At each edge it may be half a period older or younger than that.
     near_s = 5 * period_s
-    edges_w = _rate(t, e, 0.0, near_s), _rate(t, e, length_s - near_s, length_s)
-    stale_j = sum(w * (period_s / 2 + x) for w, x in zip(edges_w, missing_s, strict=True))
+    edges_w = (
+        curve.mean_w(times, joules, 0.0, near_s),
+        curve.mean_w(times, joules, length_s - near_s, length_s),
+    )
+    stale_j = sum(w * (period_s / 2 + s) for w, s in zip(edges_w, missing_s, strict=True))
     # Between two readings the counter may rise anywhere; a quarter of the rise is the worst
     # case when power steps once.
-    between_j = (first_j + last_j) / 4
-    uncertainty_j = stale_j + between_j + (channel.resolution or 0.0)
-    doubt = None
-    limit_w = _absurd_w(record, channel)
-    longest_still_s = _longest_still_s(t, e)
+    between_j = (rises_j[0] + rises_j[-1]) / 4
+    return Integral(
+        energy_j,
+        stale_j + between_j + (channel.resolution or 0.0),
+        curve.steepest_w(times, joules, max(5 * period_s, 0.5)),
+        len(times),
+        _counter_doubt(record, channel, times, joules, energy_j / length_s),
+    )
+
+
+def _counter_doubt(
+    record: SensorRecord,
+    channel: Channel,
+    times: Sequence[float],
+    joules: Sequence[float],
+    mean_w: float,
+) -> str | None:
+    period_s, limit_w = update_period_s(channel), record.most_w(channel)
+    gaps_s = [later - earlier for earlier, later in pairwise(times)]
+    rises_j = [later - earlier for earlier, later in pairwise(joules)]
+    still_s = curve.longest_still_s(times, joules)
     # A counter with a coarse step may stand still for as long as one step takes.
     step_s = (channel.resolution or 0.0) / mean_w
-    if longest_still_s > MAX_GAP_UPDATES * period_s + 3 * step_s + 2 * _spacing_s(t):
-        doubt = f"the energy counter stood still for {longest_still_s:.1f} s"
-    elif any(de > limit_w * (dt + 2 * period_s) for dt, de in jumps):
-        doubt = f"the energy counter jumped by more than {limit_w:g} W can explain"
-    elif channel.wrap_j and max(dt for dt, _ in jumps) * mean_w * 4 > channel.wrap_j:
-        doubt = "readings are missing for so long that the counter may have started again unseen"
-    peak_w = _steepest(t, e, max(5 * period_s, 0.5))
-    return Integral(energy_j, uncertainty_j, peak_w, len(t), doubt)
+    if still_s > MAX_GAP_UPDATES * period_s + 3 * step_s + 2 * curve.spacing_s(times):
+        return f"the energy counter stood still for {still_s:.1f} s"
+    pairs = zip(gaps_s, rises_j, strict=True)
+    if any(rise_j > limit_w * (gap_s + 2 * period_s) for gap_s, rise_j in pairs):
+        return f"the energy counter jumped by more than {limit_w:g} W can explain"
+    if channel.wrap_j and max(gaps_s) * mean_w * 4 > channel.wrap_j:
+        return "readings are missing for so long that the counter may have started again unseen"
+    return None
 
 
 def _power(
     record: SensorRecord,
     channel: Channel,
-    t: list[float],
-    p: list[float],
+    times: list[float],
+    watts: list[float],
     length_s: float,
     repeat_s: float | None,
 ) -> Integral:
-    period_s, window_s = update_period_s(channel), channel.averaging_window_s
+    period_s, averaging_s = update_period_s(channel), channel.averaging_window_s
     # A value that is renewed every period is half a period old on average, and an average belongs
     # to the middle of what it averages. What remains unsure is how late and how blurred it is.
-    if window_s is not None:
-        t = [x - (window_s + period_s) / 2 for x in t]
-        late_s, blur_s = period_s / 2, window_s / 2
+    if averaging_s is not None:
+        times = [time - (averaging_s + period_s) / 2 for time in times]
+        late_s, blur_s = period_s / 2, averaging_s / 2
     else:
         late_s = blur_s = max(period_s, UNKNOWN_PERIOD_S)
     late_s += _reading_s(record) / 2
-    inside = t[bisect_left(t, 0.0) : bisect_right(t, length_s)]
+    inside = times[bisect_left(times, 0.0) : bisect_right(times, length_s)]
     if len(inside) < 2:
-        return Integral(None, doubt=_uncovered(record, t, length_s))
-    spacing_s = max(_spacing_s(inside), period_s)
+        return Integral(None, doubt=_uncovered(record, times, length_s))
+    spacing_s = max(curve.spacing_s(inside), period_s)
     # Up to three updates (and half an averaging window) may be missing at an end: the last value
     # holds, and all of its energy counts as uncertain.
-    held_s = max(t[0], 0.0), max(length_s - t[-1], 0.0)
-    if max(held_s) > 3 * spacing_s + (window_s or 0.0) / 2:
-        return Integral(None, doubt=_uncovered(record, t, length_s))
-    ts, ps = _clip(t, p, length_s)
-    energy_j = sum(
-        (t1 - t0) * (p0 + p1) / 2
-        for (t0, t1), (p0, p1) in zip(pairwise(ts), pairwise(ps), strict=True)
-    )
-    peak_w = max(ps)
+    held_s = curve.missing_s(times, length_s)
+    if max(held_s) > 3 * spacing_s + (averaging_s or 0.0) / 2:
+        return Integral(None, doubt=_uncovered(record, times, length_s))
+    seen_times, seen_watts = curve.clip(times, watts, length_s)
+    energy_j = curve.trapezoids_j(seen_times, seen_watts)
+    peak_w = max(seen_watts)
     if energy_j <= 0:
         return Integral(None, doubt="the sensor gave 0 W all the time")
+    mean_w = energy_j / length_s
     reach_s = late_s + blur_s + 2 * spacing_s
-    edges_j = late_s * abs(ps[-1] - ps[0])
-    edges_j += (late_s + blur_s) * (_range(t, p, 0.0, reach_s) + _range(t, p, length_s, reach_s))
+    ranges_w = curve.range_w(times, watts, 0.0, reach_s) + curve.range_w(
+        times, watts, length_s, reach_s
+    )
+    edges_j = late_s * abs(seen_watts[-1] - seen_watts[0]) + (late_s + blur_s) * ranges_w
+    edges_j += sum(held_s) * peak_w
     # Work that repeats within the averaging window hides its ups and downs from the sensor, and the
     # window of load may hold one repetition more or less of them than it should.
-    averaged_s = blur_s if window_s is None else window_s
-    hidden_s = averaged_s if repeat_s is None else min(repeat_s, averaged_s)
-    edges_j += sum(held_s) * peak_w + hidden_s * energy_j / length_s
-    seen = min((window_s or 0.0) / spacing_s, 1.0)
-    squares = sum(
-        ((p1 - p0) * (t1 - t0)) ** 2 / 2
-        for (t0, t1), (p0, p1) in zip(pairwise(ts), pairwise(ps), strict=True)
-    )
-    looks_j = LOOK_SIGMAS * sqrt(squares * (1 - seen))
-    steps_j = (channel.resolution or 0.0) * length_s
-    part_time = window_s is not None and 0 < window_s < 0.9 * period_s
-    if part_time and window_s and repeat_s:
+    hidden_s = blur_s if averaging_s is None else averaging_s
+    edges_j += mean_w * (hidden_s if repeat_s is None else min(repeat_s, hidden_s))
+    looks_j = _looks_j(seen_times, seen_watts, min((averaging_s or 0.0) / spacing_s, 1.0))
+    part_time = averaging_s if averaging_s and averaging_s < 0.9 * period_s else None
+    if part_time and repeat_s:
         # One look sees a whole number of repetitions, more or less one.
-        looks_j += energy_j * min(repeat_s / window_s, 1.0)
-    uncertainty_j = edges_j + looks_j + steps_j
-    doubt = None
-    limit_w = _absurd_w(record, channel)
-    around = t[max(bisect_right(t, 0.0) - 1, 0) : bisect_left(t, length_s) + 1]
-    gap_s = max(t1 - t0 for t0, t1 in pairwise(around))
-    if peak_w > limit_w:
-        doubt = f"the sensor gave {peak_w:g} W, which the device cannot draw"
-    elif gap_s > MAX_GAP_UPDATES * spacing_s:
-        doubt = f"the sensor was silent for {gap_s:.1f} s"
-    elif _stuck(record, channel, ts, ps, spacing_s):
-        doubt = "the sensor gave the same value all the time: it may be stuck"
-    elif part_time and not repeat_s:
-        share = 100 * (window_s or 0.0) / period_s
+        looks_j += energy_j * min(repeat_s / part_time, 1.0)
+    steps_j = (channel.resolution or 0.0) * length_s
+    around = times[max(bisect_right(times, 0.0) - 1, 0) : bisect_left(times, length_s) + 1]
+    doubt = _power_doubt(record, channel, around, seen_times, seen_watts, spacing_s)
+    if doubt is None and part_time and not repeat_s:
+        share = 100 * part_time / period_s
         doubt = f"the sensor looks at only {share:.0f} % of the time"
-    return Integral(energy_j, uncertainty_j, peak_w, len(inside), doubt)
+    return Integral(energy_j, edges_j + looks_j + steps_j, peak_w, len(inside), doubt)
 
 
-def _at(x: float, x0: float, x1: float, y0: float, y1: float) -> float:
-    return y0 + (y1 - y0) * (x - x0) / (x1 - x0)
+def _power_doubt(
+    record: SensorRecord,
+    channel: Channel,
+    around: Sequence[float],
+    times: Sequence[float],
+    watts: Sequence[float],
+    spacing_s: float,
+) -> str | None:
+    """`around` are the times of the readings inside the window and of one on each side of it;
+    `times` and `watts` are cut at its ends."""
+    gap_s = max(later - earlier for earlier, later in pairwise(around))
+    if max(watts) > record.most_w(channel):
+        return f"the sensor gave {max(watts):g} W, which the device cannot draw"
+    if gap_s > MAX_GAP_UPDATES * spacing_s:
+        return f"the sensor was silent for {gap_s:.1f} s"
+    if _stuck(record, channel, times, watts, spacing_s):
+        return "the sensor gave the same value all the time: it may be stuck"
+    return None
 
 
-def _clip(t: list[float], p: list[float], length_s: float) -> tuple[list[float], list[float]]:
-    """The samples within [0, length_s], with interpolated (or held) values at both ends."""
-    low, high = bisect_right(t, 0.0), bisect_left(t, length_s)
-    before = _at(0.0, t[low - 1], t[low], p[low - 1], p[low]) if low > 0 else p[0]
-    after = _at(length_s, t[high - 1], t[high], p[high - 1], p[high]) if high < len(t) else p[-1]
-    return [0.0, *t[low:high], length_s], [before, *p[low:high], after]
+def _looks_j(times: Sequence[float], watts: Sequence[float], seen: float) -> float:
+    """What the sensor may have missed between its looks, of which it sees the share `seen`."""
+    pairs = zip(pairwise(times), pairwise(watts), strict=True)
+    squares = sum(
+        ((after - before) * (end - start)) ** 2 / 2 for (start, end), (before, after) in pairs
+    )
+    return LOOK_SIGMAS * sqrt(squares * (1 - seen))
 
 
-def _uncovered(record: SensorRecord, t: Sequence[float], length_s: float) -> str:
+def _uncovered(record: SensorRecord, times: Sequence[float], length_s: float) -> str:
     """Why a window cannot be told: the sensor's own failure, or what it covers of the window."""
     if record.failure and not record.healthy:
         return record.failure
-    seen_s = max(min(t[-1], length_s) - max(t[0], 0.0), 0.0) if t else 0.0
+    seen_s = max(min(times[-1], length_s) - max(times[0], 0.0), 0.0) if times else 0.0
     return f"the sensor covers only {seen_s:.1f} s of {length_s:.1f} s"
-
-
-def _spacing_s(t: Sequence[float]) -> float:
-    return median(b - a for a, b in pairwise(t))
 
 
 def _reading_s(record: SensorRecord) -> float:
     return max((sample.duration_ns for sample in record.samples), default=0) / 1e9
 
 
-def _range(t: Sequence[float], p: Sequence[float], at: float, reach_s: float) -> float:
-    """Largest minus smallest power among the samples within `reach_s` of `at`."""
-    near = p[max(bisect_left(t, at - reach_s) - 1, 0) : bisect_right(t, at + reach_s) + 1]
-    return max(near, default=0.0) - min(near, default=0.0)
-
-
-def _rate(t: Sequence[float], e: Sequence[float], start: float, end: float) -> float:
-    """Mean power of a counter over the readings that enclose [start, end]."""
-    low = max(bisect_right(t, start) - 1, 0)
-    high = min(bisect_left(t, end), len(t) - 1)
-    return (e[high] - e[low]) / (t[high] - t[low]) if high > low else 0.0
-
-
-def _steepest(t: Sequence[float], e: Sequence[float], span_s: float) -> float | None:
-    """Highest mean power over stretches of at least `span_s`."""
-    best, low = None, 0
-    for high in range(len(t)):
-        while t[high] - t[low + 1 if low + 1 < high else low] >= span_s:
-            low += 1
-        if t[high] - t[low] >= span_s:
-            rate = (e[high] - e[low]) / (t[high] - t[low])
-            best = rate if best is None else max(best, rate)
-    return best
-
-
-def _longest_still_s(t: Sequence[float], values: Sequence[float]) -> float:
-    """Longest time over which the readings stay exactly the same."""
-    longest, since = 0.0, t[0]
-    for (_, now), (old, new) in zip(pairwise(t), pairwise(values), strict=True):
-        if new != old:
-            since = now
-        longest = max(longest, now - since)
-    return longest
-
-
 def _stuck(
     record: SensorRecord,
     channel: Channel,
-    ts: Sequence[float],
-    ps: Sequence[float],
+    times: Sequence[float],
+    watts: Sequence[float],
     spacing_s: float,
 ) -> bool:
     """Whether a constant reading is more than the sensor's steps explain."""
-    if _longest_still_s(ts, ps) <= STILL_UPDATES * spacing_s:
+    if curve.longest_still_s(times, watts) <= STILL_UPDATES * spacing_s:
         return False
-    coarse = (channel.resolution or 0.0) >= COARSE * max(ps)
+    coarse = (channel.resolution or 0.0) >= COARSE * max(watts)
     moved = len(set(record.series(channel.quantity)[1])) > 1
     return not (coarse and moved)
-
-
-def _absurd_w(record: SensorRecord, channel: Channel) -> float:
-    """Power above which a reading cannot be true: twice the limit, or what nothing draws."""
-    most = ABSURD_W.get(channel.scope, ABSURD_DEVICE_W)
-    try:
-        return min(most, 2 * float(record.probe.facts["power_limit_w"]))
-    except (KeyError, ValueError):  # the sensor tells no limit
-        return most

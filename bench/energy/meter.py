@@ -9,22 +9,24 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 
 from bench import registry, sensors
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.devices.cpu import cpu_device
 from bench.devices.discover import Resolved
-from bench.energy import figures as energy
+from bench.energy.figures import figures
 from bench.energy.sampler import Sampler
+from bench.energy.warnings import warnings
 from bench.figures.metrics import derive
-from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, Telemetry, Trial
+from bench.results.record import Samples
 from bench.results.samples import pack
-from bench.sensor import Recording, Sensor, SensorProbe
+from bench.results.telemetry import SensorRecord, Telemetry, Window
+from bench.results.trial import Metric, Trial
+from bench.sensor import POWER, Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
 
-POWER = ("energy_j", "power_w", "power_average_w")
 NODE = SensorSpec(kind="ipmi", scope="node")
 """The board management controller sees the whole node, whatever devices are in it."""
 
@@ -56,7 +58,7 @@ class Meter:
                 f"the adapter {target.adapter.name} names no sensor for {target.device.id}"
             )
         self._idle: Recording | None = None
-        self._idle_window: energy.Window | None = None
+        self._idle_window: Window | None = None
 
     def rest(self, idle_s: float, seed: int) -> None:
         """Take the idle baseline: the same sensors over a time in which nothing is run."""
@@ -65,7 +67,7 @@ class Meter:
         time.sleep(idle_s)
         end = sampler.mark() - self.origin_ns
         self._idle = sampler.stop().since(self.origin_ns)
-        self._idle_window = energy.Window(start, end)
+        self._idle_window = Window("idle", start, end, 0)
 
     def watch(self, seed: int) -> Sampler:
         """Start reading for a trial; the sampler is handed back to `telemetry`."""
@@ -76,27 +78,27 @@ class Meter:
     def telemetry(self, trial: Trial, recording: Recording) -> Telemetry:
         """Energy of the trial's windows and everything the sensors read."""
         merged = self._with_idle(recording.since(self.origin_ns))
-        windows = [energy.Window(w.start_ns, w.end_ns, w.items) for w in trial.windows]
-        figures = energy.figures(
+        windows = trial.windows
+        told = figures(
             merged,
             windows,
             self._idle_window,
             repeat_s=_repeat_s(trial),
             timing_items_per_s=_timing_rate(trial),
         )
-        warnings = [
+        remarks = [
             text
             for record in merged.sensors
-            for text in energy.warnings(record, windows, self._idle_window)
+            for text in warnings(record, windows, self._idle_window)
         ]
         idle = self._idle_window
         return Telemetry(
-            figures=[EnergyFigure(**asdict(figure)) for figure in figures] if windows else [],
+            figures=list(told) if windows else [],
             sensors=[_stored(record) for record in merged.sensors],
             idle_start_ns=idle.start_ns if idle else None,
             idle_end_ns=idle.end_ns if idle else None,
             sampling_cpu_share=recording.cpu_share,
-            warnings=list(dict.fromkeys(warnings)),
+            warnings=list(dict.fromkeys(remarks)),
         )
 
     def _with_idle(self, recording: Recording) -> Recording:

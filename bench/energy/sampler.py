@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from bench import sensors as registry
 from bench.sensor import (
+    POWER,
     Channel,
     Recording,
     Sample,
@@ -195,5 +196,5 @@ def _sees_all(channels: Sequence[Channel]) -> bool:
         c.quantity == "energy_j"
         or (c.averaging_window_s or 0.0) >= (c.update_period_s or UNKNOWN_PERIOD_S)
         for c in channels
-        if c.quantity in ("energy_j", "power_w", "power_average_w")
+        if c.quantity in POWER
     )

@@ -11,8 +11,10 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from bench.figures import stats, unsteady
-from bench.results.records import Metric, Samples, Series, Summary
+from bench.results.record import Samples
+from bench.results.records import Summary
 from bench.results.samples import Packed, unpack
+from bench.results.trial import Metric, Series
 from bench.suite import BOUNDS
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}

@@ -7,9 +7,11 @@ take them as independent; only several trials say how well a figure repeats.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import statistics
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import combinations
 
 import numpy as np
 import numpy.typing as npt
@@ -120,6 +122,13 @@ def is_steady(samples: Samples, tolerance: float = 0.01, z: float = 2.58) -> boo
     scale = 1.4826 * float(np.median(np.abs(values[n - half :] - second)))
     error = 1.2533 * scale / math.sqrt(half)
     return abs(first - second) <= max(tolerance * middle, z * math.sqrt(2) * error)
+
+
+def slope(points: Iterable[tuple[float, float]]) -> float:
+    """Theil-Sen: the median of the slopes between all pairs of points, which a few wild points do
+    not move. Raises ValueError for fewer than two points."""
+    pairs = combinations(points, 2)
+    return statistics.median((y2 - y1) / (x2 - x1) for (x1, y1), (x2, y2) in pairs)
 
 
 def geometric_mean(values: Sequence[float], confidence: float = CONFIDENCE) -> Estimate:

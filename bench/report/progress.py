@@ -13,7 +13,7 @@ from bench.figures import metrics
 from bench.figures.stats import Estimate
 from bench.language.translate import tr
 from bench.report import cells, format
-from bench.results.records import Trial
+from bench.results.trial import Trial
 from bench.suite import Case
 
 INDENT = "    "

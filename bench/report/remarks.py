@@ -10,7 +10,8 @@ from rich.text import Text
 from bench.language.translate import colon, tr
 from bench.report import cells
 from bench.report.grid import Column
-from bench.results.records import Case, Results, TargetRecord, Trial
+from bench.results.records import Case, Results, TargetRecord
+from bench.results.trial import Trial
 
 _Key = TypeVar("_Key", bound=Hashable)
 ENOUGH = 3

@@ -13,16 +13,17 @@ from bench.results.records import (
     DeviceRecord,
     Results,
     Run,
-    Status,
     Suite,
     TargetRecord,
     Warning,
 )
+from bench.results.trial import Status
 from bench.runner import trial
-from bench.runner.plan import Plan, timestamp
+from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
 from bench.suite import Case as PlannedCase
+from bench.system.utc import timestamp
 
 
 def results(

@@ -10,14 +10,16 @@ from types import FrameType
 from typing import Any
 
 from bench.energy.meter import Meter
-from bench.results.records import BatchPoint, Trial
+from bench.results.records import BatchPoint
+from bench.results.trial import Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
-from bench.runner.plan import Plan, timestamp
+from bench.runner.plan import Plan
 from bench.runner.state import CaseState, Search, choose, remaining
 from bench.suite import Case
 from bench.system import process
+from bench.system.utc import timestamp
 
 SEARCH_TIMEOUT_FACTOR = 2.0
 """A batch search may take this many times a trial's limit."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from bench.figures.stats import Estimate
-from bench.results.records import Trial
+from bench.results.trial import Trial
 from bench.suite import Case
 
 

@@ -6,12 +6,13 @@ import random
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
 from bench import __version__
 from bench.devices.discover import Resolved
 from bench.suite import Case, Suite
 from bench.system.environment import Environment
+from bench.system.utc import timestamp
 
 MAX_SEED = 2**32 - 1
 
@@ -97,8 +98,3 @@ def make(
         environment=environment,
         onnx=onnx,
     )
-
-
-def timestamp() -> str:
-    """Now, in UTC, ISO 8601 to the second."""
-    return datetime.now(timezone.utc).isoformat(timespec="seconds")

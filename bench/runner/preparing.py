@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bench.devices.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
-from bench.results.records import Status
+from bench.results.trial import Status
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState

@@ -19,9 +19,10 @@ from bench.results.records import Results
 from bench.runner import again, assemble, duration, execute, state
 from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener
-from bench.runner.plan import Plan, timestamp
+from bench.runner.plan import Plan
 from bench.system import files
 from bench.system.lock import DeviceLocks
+from bench.system.utc import timestamp
 
 HOLDER = "hetbench run"
 LEAP_NS = 30 * 86_400 * 10**9

@@ -11,7 +11,9 @@ from pydantic import RootModel, ValidationError
 
 from bench.bounds import Text
 from bench.errors import RefusedInput
-from bench.results.records import BatchPoint, Record, SearchEnd, Status, Trial
+from bench.results.record import Record
+from bench.results.records import BatchPoint, SearchEnd
+from bench.results.trial import Status, Trial
 from bench.runner.plan import Plan, Step
 
 _Changed = RootModel[list[str]]

@@ -16,12 +16,13 @@ from bench.energy.meter import Meter, energy_metrics
 from bench.figures.metrics import derive
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
-from bench.results.records import Status, Telemetry, Trial
+from bench.results.telemetry import Telemetry
+from bench.results.trial import Status, Trial
 from bench.runner.listener import Listener
-from bench.runner.plan import timestamp
 from bench.runner.state import CaseState
 from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
+from bench.system.utc import timestamp
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE

@@ -6,10 +6,11 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench.figures.metrics import THROTTLED_PERCENT, headline, is_unsteady
-from bench.results.records import Case, Trial
+from bench.results.records import Case
+from bench.results.trial import Trial
 from bench.runner.plan import Plan
 from bench.suite import MOST_BUDGETS
-from bench.system import environment
+from bench.system import conditions
 
 WIDE = 3
 """An interval this many times wider than asked for is worth a word."""
@@ -20,7 +21,7 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
     found: list[tuple[str, str | None]] = []
     if any(target.simulated for target in plan.targets):
         found.append(("a simulated device took part: these figures measure nothing real", None))
-    found += [(text, None) for text in environment.warnings(plan.environment)]
+    found += [(text, None) for text in conditions.warnings(plan.environment)]
     found += [(text, None) for text in _unsettled(cases)]
     for case in cases:
         found += [(text, case.id) for text in dict.fromkeys(_case_warnings(case))]

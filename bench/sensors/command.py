@@ -14,13 +14,13 @@ from typing import cast
 
 from bench.adapter import SensorSpec, fill, fill_pattern
 from bench.device import Device
-from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
+from bench.sensor import WATTS, Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
 from bench.sensors import options
 from bench.settings import patterns
 from bench.system import command
 
 LIMIT_S = 10.0
-_NEVER_ZERO = frozenset({"power_w", "power_average_w", "power_limit_w"})
+_NEVER_ZERO = frozenset({*WATTS, "power_limit_w"})
 """Tools print 0 for these where they mean that they do not know."""
 _NUMBER = re.compile(r"[+-]?\d{1,18}(\.\d{1,9})?")
 

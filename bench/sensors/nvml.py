@@ -18,13 +18,12 @@ from typing import Any
 
 from bench.adapter import SensorSpec
 from bench.device import Device
-from bench.sensor import Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
+from bench.sensor import POWER, Channel, Quantity, Sample, Sensor, SensorError, SensorProbe
 from bench.sensors import bus_id, options
 
 UPDATE_S = 0.1
 SLOW_S = 1.0
 """How often the quantities that change slowly are asked for: each call costs time."""
-FAST: tuple[Quantity, ...] = ("energy_j", "power_w", "power_average_w")
 
 THROTTLE = {
     0x002: "applications-clocks-setting",
@@ -88,7 +87,7 @@ class Nvml(Sensor):
         values: dict[Quantity, float] = {}
         reason = "no quantity is readable"
         for quantity, get in self._getters.items():
-            if slow or quantity in FAST:
+            if slow or quantity in POWER:
                 try:
                     values[quantity] = get()
                 except (self._nvml.NVMLError, SensorError) as error:
@@ -202,7 +201,7 @@ class Nvml(Sensor):
 
     def _channel(self, quantity: Quantity) -> Channel:
         resolution = {"energy_j": 1e-3, "power_w": 1e-3, "power_average_w": 1e-3}.get(quantity, 1.0)
-        period = UPDATE_S if quantity in FAST else SLOW_S
+        period = UPDATE_S if quantity in POWER else SLOW_S
         window = None
         if quantity == "power_average_w":
             window = 1.0

@@ -11,7 +11,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import hashlib
-import json
 import os
 import shutil
 import stat
@@ -20,6 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from bench.digest import digest as json_digest
 from bench.errors import HetbenchError
 
 damaged: list[str] = []
@@ -46,8 +46,7 @@ def folder() -> Path:
 
 def key(**facts: Any) -> str:
     """Digest of everything that determines a prepared file: JSON-able facts by name."""
-    text = json.dumps(facts, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return json_digest(facts, 32)
 
 
 def file_digest(path: Path) -> str:

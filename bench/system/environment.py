@@ -12,7 +12,6 @@ import errno
 import hashlib
 import os
 import platform
-import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ _TOGETHER = {
     "memory_bytes": ("memory_bytes", "memory_available_bytes", "swap_bytes", "swap_used_bytes"),
 }
 """Field whose reading gives several -> all of those."""
-_BACKEND = re.compile(r"torch|onnxruntime|openvino|tensorrt|triton|habana|nvidia-cud")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +118,33 @@ class Environment:
     """Field -> why it could not be read."""
 
 
+class _Asked:
+    """Readings of which some may fail: None then, and the reason is kept."""
+
+    def __init__(self) -> None:
+        self.unavailable: dict[str, str] = {}
+
+    def __call__(self, name: str, read: Callable[[], T]) -> T | None:
+        try:
+            value = read()
+            if not fits(value):
+                raise ValueError(value)
+            return value
+        except OSError as error:
+            self.unavailable[name] = f"cannot read {error.filename}: {error.strerror}"
+        except (ValueError, KeyError, IndexError, ArithmeticError):
+            self.unavailable[name] = "the system gives it in a form that is not understood"
+        return None
+
+    def explain(self, fields: Mapping[str, Any]) -> None:
+        """Give the fields of one reading its reason, and a reason to those it left out."""
+        for cause, names in _TOGETHER.items():
+            for name in names:
+                if fields[name] is None:
+                    reason = self.unavailable.get(cause, "the kernel does not report it")
+                    self.unavailable.setdefault(name, reason)
+
+
 def collect(
     show_hostname: bool = False,
     *,
@@ -130,31 +155,37 @@ def collect(
 
     `root` is the folder that holds `proc` and `sys`; `variables` the environment to record.
     """
-    host = Host(root)
-    unavailable: dict[str, str] = {}
-
-    def ask(name: str, read: Callable[[], T]) -> T | None:
-        try:
-            value = read()
-            if not fits(value):
-                raise ValueError(value)
-            return value
-        except OSError as error:
-            unavailable[name] = f"cannot read {error.filename}: {error.strerror}"
-        except (ValueError, KeyError, IndexError, ArithmeticError):
-            unavailable[name] = "the system gives it in a form that is not understood"
-        return None
-
+    host, ask = Host(root), _Asked()
     before, since = ask("busy_share", host.cpu_times), time.monotonic()
-    memory = ask("memory_bytes", host.memory) or {}
-    usable = ask("usable_cores", _affinity) or ()
-    fields: dict[str, Any] = {
+    fields = {
+        **_system(host, ask, show_hostname),
+        **_processor(host, ask),
+        **_memory(host, ask),
+        **_limits(host, ask, variables),
+        **_software(ask, variables),
+    }
+    time.sleep(max(0.0, _STEAL_INTERVAL_S - (time.monotonic() - since)))
+    after = ask("busy_share", host.cpu_times)
+    fields["busy_share"], fields["steal_share"] = _shares(before, after)
+    ask.explain(fields)
+    return Environment(**fields, unavailable=ask.unavailable)
+
+
+def _system(host: Host, ask: _Asked, show_hostname: bool) -> dict[str, Any]:
+    return {
         "os": ask("os", host.os_name),
         "kernel": platform.release(),
         "libc": ask("libc", _libc),
         "architecture": platform.machine(),
         "hostname": platform.node() if show_hostname else _hashed(platform.node()),
         "product": ask("product", host.product),
+        "virtualization": ask("virtualization", host.virtualization),
+    }
+
+
+def _processor(host: Host, ask: _Asked) -> dict[str, Any]:
+    usable = ask("usable_cores", _affinity) or ()
+    return {
         "cpu_model": ask("cpu_model", host.cpu_model),
         "sockets": ask("sockets", host.sockets),
         "physical_cores": ask("physical_cores", host.physical_cores),
@@ -167,14 +198,24 @@ def collect(
         "frequency_mhz": ask("frequency_mhz", lambda: host.frequency_mhz(usable)),
         "frequency_max_mhz": ask("frequency_max_mhz", lambda: host.frequency_max_mhz(usable)),
         "clock_source": ask("clock_source", host.clock_source),
+    }
+
+
+def _memory(host: Host, ask: _Asked) -> dict[str, Any]:
+    memory = ask("memory_bytes", host.memory) or {}
+    swapped = memory["SwapTotal"] - memory["SwapFree"] if "SwapFree" in memory else None
+    return {
         "memory_bytes": memory.get("MemTotal"),
         "memory_available_bytes": memory.get("MemAvailable"),
         "swap_bytes": memory.get("SwapTotal"),
-        "swap_used_bytes": (
-            memory["SwapTotal"] - memory["SwapFree"] if "SwapFree" in memory else None
-        ),
+        "swap_used_bytes": swapped,
         "transparent_hugepages": ask("transparent_hugepages", host.transparent_hugepages),
-        "virtualization": ask("virtualization", host.virtualization),
+    }
+
+
+def _limits(host: Host, ask: _Asked, variables: Mapping[str, str]) -> dict[str, Any]:
+    """What others on the machine and its control groups leave."""
+    return {
         "container": host.container(variables),
         "cgroup_version": host.cgroup_version(),
         "cpu_quota_cores": ask("cpu_quota_cores", host.cpu_quota_cores),
@@ -183,97 +224,17 @@ def collect(
         "pressure_cpu_percent": ask("pressure_cpu_percent", lambda: host.pressure("cpu")),
         "pressure_memory_percent": ask("pressure_memory_percent", lambda: host.pressure("memory")),
         "pressure_io_percent": ask("pressure_io_percent", lambda: host.pressure("io")),
+    }
+
+
+def _software(ask: _Asked, variables: Mapping[str, str]) -> dict[str, Any]:
+    return {
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "packages": software.packages(),
         "git_commit": ask("git_commit", software.git_commit),
         "variables": software.variables(variables),
         "pythonpath_shadows": software.shadows(variables.get("PYTHONPATH", "")),
     }
-    time.sleep(max(0.0, _STEAL_INTERVAL_S - (time.monotonic() - since)))
-    after = ask("busy_share", host.cpu_times)
-    fields["busy_share"], fields["steal_share"] = _shares(before, after)
-    for cause, names in _TOGETHER.items():
-        for name in names:
-            if fields[name] is None:
-                reason = unavailable.get(cause, "the kernel does not report it")
-                unavailable.setdefault(name, reason)
-    return Environment(**fields, unavailable=unavailable)
-
-
-def warnings(env: Environment) -> list[str]:
-    """Conditions that make results unsteady or slow, one sentence each with its remedy."""
-    found: list[str] = []
-    cores = env.logical_cores or os.cpu_count() or 1
-    usable = env.usable_cores or cores
-    governor, load, quota = env.governor, env.load_average_1m, env.cpu_quota_cores
-    if governor is not None and governor != "performance":
-        found.append(
-            f"the CPU frequency governor is {governor}; set it with "
-            "'cpupower frequency-set -g performance'"
-        )
-    if env.turbo:
-        found.append(
-            "turbo is on, so clocks depend on temperature and on how many cores work; for steadier "
-            "results switch it off in the firmware or under /sys/devices/system/cpu"
-        )
-    if load is not None and load > 0.1 * cores:
-        found.append(
-            f"the load average was {load:.2f} on {cores} cores before the run; end other work, or "
-            "wait until it has finished"
-        )
-    if (env.steal_share or 0) > 0.01:
-        found.append(
-            f"the hypervisor gave {env.steal_share:.0%} of the CPU time to other machines; "
-            "measure on dedicated cores"
-        )
-    if (env.pressure_memory_percent or 0) > 1:
-        found.append(
-            f"tasks waited for memory in {env.pressure_memory_percent:.0f} % of the last 10 s; "
-            "end other work or use a machine with more memory"
-        )
-    if (env.swap_used_bytes or 0) > 64 << 20:
-        found.append(
-            f"{(env.swap_used_bytes or 0) / 2**20:.0f} MiB are swapped out; free memory, then run "
-            "'swapoff -a && swapon -a'"
-        )
-    if quota is not None and quota < usable:
-        found.append(
-            f"the cgroup allows {quota:g} of {usable} cores' time, so work is stopped "
-            "in bursts; pin the container to whole cores with --cpuset-cpus instead of a quota"
-        )
-    if env.container and quota is None and usable == cores:
-        found.append(
-            f"this {env.container} container shares all {cores} cores with the machine; pin it "
-            "with --cpuset-cpus"
-        )
-    if env.pythonpath_shadows:
-        found.append(
-            f"PYTHONPATH replaces the installed {', '.join(env.pythonpath_shadows)}; unset it "
-            "unless that is what you measure"
-        )
-    return found
-
-
-def fingerprint(env: Environment, device: Mapping[str, Any]) -> str:
-    """Digest of what two runs must share to be held against one stored baseline.
-
-    `device` are the fields of a `bench.device.Device`. Memory counts
-    in eighths of a power of two, rounded up, since kernels reserve a varying part of it.
-    """
-    memory = env.memory_bytes or 0
-    step = 1 << max(0, memory.bit_length() - 4)
-    shared = (
-        env.architecture,
-        env.cpu_model,
-        env.usable_cores,
-        env.cpu_quota_cores,
-        -(-memory // step) * step,
-        device["name"],
-        device["properties"].get("driver"),
-        ".".join(env.kernel.split(".")[:2]),
-        sorted((n, v) for n, v in env.packages.items() if _BACKEND.match(n)),
-    )
-    return hashlib.sha256(repr(shared).encode()).hexdigest()[:16]
 
 
 def _affinity() -> tuple[int, ...]:

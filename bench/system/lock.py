@@ -23,12 +23,12 @@ import stat
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from types import TracebackType
 
 from bench.errors import CannotWrite, DeviceBusy
 from bench.language.plain import short
+from bench.system.utc import timestamp
 
 _SHARED = stat.S_ISVTX | stat.S_IRWXU | stat.S_IRWXG | stat.S_IRWXO
 _RECORD_LIMIT = 4096
@@ -217,8 +217,7 @@ def _write(descriptor: int, command: str) -> None:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's user without a name
         user = f"user {os.getuid()}"
-    started = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    record = {"pid": os.getpid(), "command": command[:500], "user": user, "started": started}
+    record = {"pid": os.getpid(), "command": command[:500], "user": user, "started": timestamp()}
     with contextlib.suppress(OSError):  # a full disk: the lock holds without its text for people
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, json.dumps(record).encode(), 0)

@@ -19,6 +19,7 @@ from bench.adapter import Adapter, TorchPlugin
 from bench.axes import Term
 from bench.backend import Session
 from bench.device import Device
+from bench.devices import cpu
 from bench.errors import UsageError
 from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.workload import Rank, Slot, Workload
@@ -221,6 +222,13 @@ def test_supports_says_why_not() -> None:
     reason = backend.supports(Workload(huge, "fp16", {"batch": 1}), device)
     assert "1907348633 MiB" in reason
     assert backend.supports(Workload(CARD, "fp32", {"batch": 10**12}), device) is not None
+
+
+def test_a_control_groups_memory_is_all_that_a_model_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = TorchBackend(CPU, {})
+    monkeypatch.setattr(cpu, "available_bytes", lambda: 100)
+    reason = backend.supports(Workload(CARD, "fp32", {"batch": 1}), backend.devices()[0])
+    assert reason is not None and "MiB of memory" in reason
 
 
 def test_supports_asks_the_device_when_a_precision_is_in_doubt(

@@ -7,8 +7,10 @@ from dataclasses import fields as fields_of
 from typing import Any
 
 from bench.figures.metrics import derive, summarize
-from bench.results.records import Case, Results, Samples, Series, Trial
+from bench.results.record import Samples
+from bench.results.records import Case, Results
 from bench.results.samples import pack
+from bench.results.trial import Series, Trial
 from bench.suite import Measure
 from bench.system.environment import Environment
 

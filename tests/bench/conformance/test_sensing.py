@@ -8,12 +8,12 @@ import pytest
 
 from bench.conformance import sensing
 from bench.device import Device
-from bench.energy.figures import Window
+from bench.results.telemetry import Window
 from bench.sensor import Channel, Quantity, Sample, SensorProbe, SensorRecord
 
 DEVICE = Device("npu:0", "npu", 0, "Acme A100-like", memory_bytes=1 << 30)
 S = 1_000_000_000
-IDLE, BUSY = Window(0, 5 * S), Window(6 * S, 10 * S)
+IDLE, BUSY = Window("idle", 0, 5 * S, 0), Window("busy", 6 * S, 10 * S, 0)
 
 
 def record(scope: str = "board", **curves: tuple[float, float]) -> SensorRecord:
@@ -53,7 +53,7 @@ def test_honest_sensors(seen: SensorRecord) -> None:
 @pytest.mark.parametrize(
     ("quantity", "rest", "load"),
     [
-        ("power_w", 60, 5000),
+        ("power_w", 60, 10_001),
         ("power_w", -1, 300),
         ("power_w", 0, 300),
         ("temperature_c", 35, 131),
@@ -71,7 +71,7 @@ def test_figures_that_cannot_be(quantity: Quantity, rest: float, load: float) ->
 
 def test_a_counter_that_runs_backwards_or_too_fast() -> None:
     assert sensing.judge_bounds(counter(60, -60), DEVICE).status == "fail"
-    assert sensing.judge_bounds(counter(60, 4000), DEVICE).status == "fail"
+    assert sensing.judge_bounds(counter(60, 10_001), DEVICE).status == "fail"
 
 
 def test_twice_the_datasheets_or_the_limits_power_is_the_bound() -> None:
@@ -112,3 +112,11 @@ def test_slow_sensors_are_watched_longer() -> None:
     glacial = [Channel("power_w", "node", update_period_s=60.0)]
     windows = [sensing._window_s(one) for one in (quick, slow, averaged, glacial)]
     assert windows == [2.0, 10.0, 10.0, 20.0]
+
+
+def test_a_counters_step_counts_in_watts() -> None:
+    """A step of 50 J is 12.5 W over four seconds, and no reason to call 20 W more no rise."""
+    seen = counter(60, 80)
+    channel = replace(seen.probe.channels[0], resolution=50.0)
+    coarse = replace(seen, probe=SensorProbe((channel,)))
+    assert sensing.judge_moves(coarse, IDLE, BUSY).status == "pass"

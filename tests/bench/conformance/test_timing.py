@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.conformance import memory, timing
+from bench.conformance import timing
 from bench.conformance.timing import Times
 
 MS = 1_000_000
@@ -59,11 +59,3 @@ def test_honest_devices(seen: Times) -> None:
 )
 def test_dishonest_ones(seen: Times, says: str) -> None:
     assert says in str(timing._problem(seen))
-
-
-def test_slopes_are_robust() -> None:
-    assert timing.slope({1: 10, 2: 20, 3: 30, 4: 40, 5: 4000}) == 10
-    assert timing.slope({1: 10, 2: 20, 3: 30, 4: 40}) == 10
-    level = [(run, 1000) for run in range(0, 500, 25)]
-    assert memory.slope([*level, (500, 10**9)]) == 0
-    assert memory.slope([(run, 1000 + 7 * run) for run in range(0, 500, 25)]) == 7

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -92,3 +93,16 @@ def test_threads_stay_below_the_cgroup_quota(tmp_path: Path, quota: str, threads
 
 def test_threads_without_a_cgroup_are_the_cores(tmp_path: Path) -> None:
     assert cpu.thread_count((3, 4), tmp_path) == 2
+
+
+def test_a_model_gets_what_is_free_on_a_cpu_and_all_of_an_accelerator(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(cpu, "available_bytes", lambda: 300)
+    host = cpu.cpu_device()
+    assert cpu.memory_for_model(replace(host, memory_bytes=400)) == 300
+    assert cpu.memory_for_model(replace(host, memory_bytes=200)) == 200
+    assert cpu.memory_for_model(replace(host, kind="cuda", memory_bytes=400)) == 400
+    assert cpu.memory_for_model(replace(host, kind="cuda", memory_bytes=None)) is None
+    monkeypatch.setattr(cpu, "available_bytes", lambda: None)
+    assert cpu.memory_for_model(replace(host, memory_bytes=None)) is None

@@ -303,11 +303,3 @@ def test_the_cost_of_sampling_is_measured(stage):
     assert recording.cpu_share == pytest.approx(
         record.cpu_s / ((recording.end_ns - recording.start_ns) / 1e9)
     )
-
-
-def test_between_keeps_one_sample_on_each_side(stage):
-    recording = stage.sample(Played(lambda n: float(n)), seconds=3)
-    stamps, _ = recording.sensors[0].series("power_w")
-    part = recording.between(stamps[3] + 1, stamps[6] - 1)
-    assert part.sensors[0].series("power_w")[0] == stamps[3:7]
-    assert (part.start_ns, part.end_ns) == (stamps[3] + 1, stamps[6] - 1)

@@ -10,7 +10,8 @@ import pytest
 
 from bench.figures.metrics import derive, measured, summarize
 from bench.results import file as results_file
-from bench.results.records import Metric, Summary
+from bench.results.records import Summary
+from bench.results.trial import Metric
 
 from ..examples import results, samples, series
 

@@ -11,7 +11,7 @@ from numpy.random import Generator, default_rng
 from scipy import stats as exact
 
 from bench.figures import stats
-from bench.figures.stats import Estimate
+from bench.figures.stats import Estimate, slope
 from tests.offenders import assert_none
 
 
@@ -180,3 +180,11 @@ def test_two_trials_say_nothing_of_the_spread() -> None:
 def test_no_geometric_mean_of_what_is_not_positive_and_finite(values: list[float]) -> None:
     with pytest.raises(ValueError, match="positive finite"):
         stats.geometric_mean(values)
+
+
+def test_a_slope_is_not_moved_by_a_few_wild_points() -> None:
+    assert slope([(1, 10), (2, 20), (3, 30), (4, 40), (5, 4000)]) == 10
+    assert slope([(4, 40), (1, 10), (3, 30), (2, 20)]) == 10
+    level = [(run, 1000) for run in range(0, 500, 25)]
+    assert slope([*level, (500, 10**9)]) == 0
+    assert slope((run, 1000 + 7 * run) for run in range(0, 500, 25)) == 7

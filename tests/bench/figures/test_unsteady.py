@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from bench.figures.metrics import headline, is_unsteady, summarize
 from bench.figures.unsteady import bound, two_states
-from bench.results.records import Metric
+from bench.results.trial import Metric
 from bench.suite import BOUNDS, Suite
 
 MS = 1e6

@@ -12,7 +12,7 @@ from rich.console import Console
 from bench import suite
 from bench.figures.stats import Estimate
 from bench.report.progress import Progress
-from bench.results.records import Metric, Trial
+from bench.results.trial import Metric, Trial
 
 from .. import examples
 

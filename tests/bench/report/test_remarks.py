@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.results.records import Telemetry, Warning
+from bench.results.records import Warning
+from bench.results.telemetry import Telemetry
 
 from .. import examples
 from .files import LATENCY, case, results, shown, summary

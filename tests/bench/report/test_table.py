@@ -10,7 +10,8 @@ import pytest
 from rich.cells import cell_len
 
 from bench.figures.metrics import summarize
-from bench.results.records import Case, Fidelity, Results, Summary
+from bench.results.records import Case, Results, Summary
+from bench.results.trial import Fidelity
 
 from .. import examples
 from .files import LATENCY, RATE, case, results, row, shown, summary

@@ -20,7 +20,9 @@ from bench.errors import RefusedInput
 from bench.report import table
 from bench.results import file as results_file
 from bench.results.file import parse
-from bench.results.records import Case, Results, SensorRecord, Telemetry, Trial
+from bench.results.records import Case, Results
+from bench.results.telemetry import SensorRecord, Telemetry
+from bench.results.trial import Trial
 from bench.sensor import Channel, Quantity
 
 from ..examples import results, samples, series, trial

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from bench.errors import DeviceBusy, HetbenchError, RefusedInput, UsageError
-from bench.results.records import Trial
+from bench.results.trial import Trial
 from bench.runner.journal import Journal, path_for, refuse_unfinished
 from bench.runner.plan import Plan
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta, timezone
 
 import pytest
 
-from bench.results.records import Clock
+from bench.results.trial import Clock
 from bench.runner import run, state
 
 from ..examples import series, trial

@@ -13,7 +13,7 @@ from bench.runner import assemble, execute, state
 from bench.runner.journal import Journal
 from bench.runner.plan import Plan
 from bench.suite import Case
-from bench.system import environment, process
+from bench.system import conditions, process
 from bench.system.process import Event, Outcome
 
 from .plans import make
@@ -117,7 +117,7 @@ def test_what_cut_it_short_is_kept_with_the_batch(
 def test_a_stop_during_the_search_is_seen_and_the_search_is_made_again(
     play: Play, plan: Plan, searched: Case, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(environment, "warnings", lambda env: [])
+    monkeypatch.setattr(conditions, "warnings", lambda env: [])
     one = play(*BEFORE, TRYING_4, stopped=True)
     assert one.batch is None  # so that resume searches
     assert len(journal.path.read_text().splitlines()) == 1  # the plan alone

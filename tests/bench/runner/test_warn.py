@@ -8,10 +8,11 @@ import pytest
 
 from bench.figures.metrics import derive, summarize
 from bench.report.strict import is_unsteady
-from bench.results.records import BatchPoint, Case, Trial
+from bench.results.records import BatchPoint, Case
+from bench.results.trial import Trial
 from bench.runner.warn import run_warnings
 from bench.suite import Measure
-from bench.system import environment
+from bench.system import conditions
 
 from ..examples import results, series, trial
 from .plans import make
@@ -39,7 +40,7 @@ def with_series(index: int = 0, name: str = "latency", **fields: Any) -> Trial:
 @pytest.fixture(autouse=True)
 def quiet_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that nothing is to be said of."""
-    monkeypatch.setattr(environment, "warnings", lambda env: [])
+    monkeypatch.setattr(conditions, "warnings", lambda env: [])
 
 
 def said(*cases: Case) -> list[str]:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.results.file import parse
-from bench.system import environment
+from bench.system import conditions, environment
 from bench.system.environment import Environment
+from bench.system.fingerprint import fingerprint
 
 from ..examples import results
 
@@ -116,7 +117,7 @@ def test_reads_a_healthy_aarch64_server(kunpeng: Path, monkeypatch: pytest.Monke
     assert {name: getattr(env, name) for name in expected} == expected
     # The fake kernel's clock stands still, so no share of time can be computed.
     assert set(env.unavailable) == {"busy_share", "steal_share"}
-    assert environment.warnings(env) == []
+    assert conditions.warnings(env) == []
 
 
 def test_hardware_threads_are_not_cores(kunpeng: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,8 +139,8 @@ def test_an_empty_machine_is_all_unknown_with_reasons(
     assert "cpu_model" in unread
     assert unread <= set(env.unavailable)
     assert all(env.unavailable.values())
-    environment.warnings(env)
-    environment.fingerprint(env, DEVICE)
+    conditions.warnings(env)
+    fingerprint(env, DEVICE)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +153,7 @@ def test_garbage_in_system_files_is_a_reason_not_a_crash(
         path.write_text(content)
     env = _collect(kunpeng, monkeypatch)
     assert env.memory_bytes is None and env.unavailable["memory_bytes"]
-    environment.warnings(env)
+    conditions.warnings(env)
     assert stored(env) == env
 
 
@@ -175,7 +176,7 @@ def test_each_bad_condition_has_its_warning(
     kunpeng: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, str], word: str
 ) -> None:
     _write(kunpeng, files)
-    (warning,) = environment.warnings(_collect(kunpeng, monkeypatch))
+    (warning,) = conditions.warnings(_collect(kunpeng, monkeypatch))
     assert word in warning
     assert ";" in warning  # what is wrong; what to do
 
@@ -188,7 +189,7 @@ def test_steal_is_the_share_of_the_interval(kunpeng: Path, monkeypatch: pytest.M
     env = _collect(kunpeng, monkeypatch)
     assert env.steal_share == pytest.approx(0.2)
     assert env.busy_share == pytest.approx(0.3)
-    (warning,) = environment.warnings(env)
+    (warning,) = conditions.warnings(env)
     assert "20%" in warning and "hypervisor" in warning
 
 
@@ -236,7 +237,7 @@ def test_an_unpinned_container_is_warned_about(
     _write(kunpeng, {".dockerenv": ""})
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
     env = environment.collect(root=kunpeng, variables={})
-    (warning,) = environment.warnings(env)
+    (warning,) = conditions.warnings(env)
     assert "docker" in warning and "--cpuset-cpus" in warning
 
 
@@ -269,7 +270,7 @@ def test_pythonpath_that_replaces_a_package(
     _write(tmp_path, {"other/torch/__init__.py": ""})
     env = _collect(kunpeng, monkeypatch, PYTHONPATH=f"/nowhere:{tmp_path}/other")
     assert env.pythonpath_shadows == ("torch",)
-    (warning,) = environment.warnings(env)
+    (warning,) = conditions.warnings(env)
     assert "torch" in warning
 
 
@@ -277,7 +278,7 @@ def test_fingerprint_changes_with_what_matters_only(
     kunpeng: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     env = _collect(kunpeng, monkeypatch)
-    base = environment.fingerprint(env, DEVICE)
+    base = fingerprint(env, DEVICE)
     # the same 1 GiB machine under another kernel build, busier, with more memory reserved
     harmless = {
         "kernel": env.kernel + "-other",
@@ -286,7 +287,7 @@ def test_fingerprint_changes_with_what_matters_only(
         "hostname": "other",
         "packages": {**env.packages, "psutil": "0"},
     }
-    assert environment.fingerprint(replace(env, **harmless), DEVICE) == base
+    assert fingerprint(replace(env, **harmless), DEVICE) == base
     for change in (
         {"cpu_model": "another"},
         {"usable_cores": 4},
@@ -294,9 +295,9 @@ def test_fingerprint_changes_with_what_matters_only(
         {"kernel": "1.0.0"},
         {"packages": {**env.packages, "torch": "0"}},
     ):
-        assert environment.fingerprint(replace(env, **change), DEVICE) != base, change
-    assert environment.fingerprint(env, {**DEVICE, "properties": {"driver": "25.6"}}) != base
-    assert environment.fingerprint(env, {**DEVICE, "name": "another"}) != base
+        assert fingerprint(replace(env, **change), DEVICE) != base, change
+    assert fingerprint(env, {**DEVICE, "properties": {"driver": "25.6"}}) != base
+    assert fingerprint(env, {**DEVICE, "name": "another"}) != base
 
 
 def test_this_machine() -> None:
