@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry, sensors, suite
+from bench import registry, sensors
 from bench.adapter import Adapter
 from bench.device import Device
+from bench.runner import suites
 from bench.settings import toml
 from bench.suite import BOUNDS, Group, Measure, Suite
 
@@ -32,7 +33,7 @@ def test_the_suites_shown_are_suites(tmp_path: Path, page: str) -> None:
     for text in shown:
         path = tmp_path / "shown.toml"
         path.write_text(text, "utf-8")
-        assert suite.cases(suite.load(str(path)), ["onnxruntime@cpu:0"])
+        assert suites.cases(suites.load(str(path)), ["onnxruntime@cpu:0"])
 
 
 @pytest.mark.parametrize("page", ["suites.md", "suites.zh-CN.md"])

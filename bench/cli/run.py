@@ -107,10 +107,10 @@ def run(
     json: bool = common.JSON,
 ) -> None:
     """Plan, measure, write, print. Exit code 0 when everything ran and was valid."""
-    from bench import suite as suites
     from bench.report.progress import Progress
     from bench.runner import plan as plans
     from bench.runner import run as runs
+    from bench.runner import suites
     from bench.runner.journal import refuse_unfinished
     from bench.system import environment, files
 

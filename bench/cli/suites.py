@@ -17,10 +17,11 @@ def suites(json: bool = common.JSON) -> None:
     """Print the suites with what is in them."""
     from dataclasses import asdict
 
-    from bench import registry, suite
+    from bench import registry
     from bench.language.translate import language
+    from bench.runner import suites as plans
 
-    loaded = [suite.load(name) for name in registry.suites()]
+    loaded = [plans.load(name) for name in registry.suites()]
     if json:
         common.print_json([{**asdict(one), "digest": one.digest} for one in loaded])
         return

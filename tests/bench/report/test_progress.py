@@ -9,15 +9,16 @@ import pytest
 from rich.cells import cell_len
 from rich.console import Console
 
-from bench import suite
 from bench.figures.stats import Estimate
 from bench.report.progress import Progress
 from bench.results.trial import Metric, Trial
+from bench.runner import suites
+from bench.suite import Case
 
 from .. import examples
 
 TARGET = "onnxruntime+OpenVINO+device=GPU@cpu:0"
-CASE = suite.cases(suite.load("smoke"), [TARGET])[0]
+CASE = suites.cases(suites.load("smoke"), [TARGET])[0]
 
 
 def trial(index: int, ns: float, **fields: object) -> Trial:
@@ -25,7 +26,7 @@ def trial(index: int, ns: float, **fields: object) -> Trial:
     return examples.trial(index, metrics={"latency_p50_ns": figure}, **fields)
 
 
-def told(terminal: bool, width: int, trials: list[Trial], case: suite.Case = CASE) -> list[str]:
+def told(terminal: bool, width: int, trials: list[Trial], case: Case = CASE) -> list[str]:
     """The lines left on the screen after the trials."""
     file = io.StringIO()
     console = Console(file=file, width=width, force_terminal=terminal, color_system=None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from bench import registry, suite
+from bench import registry
 from bench.adapter import Adapter, TorchPlugin
 from bench.device import Device
 from bench.devices.discover import Resolved
-from bench.runner import plan
+from bench.runner import plan, suites
 from bench.runner.plan import Plan
 
 from ..examples import environment
@@ -38,7 +38,7 @@ def make(
     trials: int | None = 3, seed: int = 0, scenarios: Sequence[str] = (), **fields: Any
 ) -> Plan:
     """The suite `smoke` on two targets: two cases a scenario."""
-    chosen = suite.override(suite.load("smoke"), scenarios=scenarios, trials=trials)
+    chosen = suites.override(suites.load("smoke"), scenarios=scenarios, trials=trials)
     targets = [target(), other()]
-    cases = suite.cases(chosen, [one.target for one in targets])
+    cases = suites.cases(chosen, [one.target for one in targets])
     return plan.make(chosen, targets, cases, seed, environment(), **fields)

@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from bench import suite
-from bench.runner import plan
+from bench.runner import plan, suites
 
 from .plans import make, target
 
@@ -48,9 +47,9 @@ def test_a_plan_knows_when_it_was_made_and_on_what() -> None:
 
 
 def test_a_sustained_case_is_done_once_beside_others_done_more_often() -> None:
-    chosen = suite.load("smoke")
-    chosen = replace(suite.override(chosen, scenarios=["offline", "sustained"]), trials=3)
-    cases = suite.cases(chosen, [target().target])
+    chosen = suites.load("smoke")
+    chosen = replace(suites.override(chosen, scenarios=["offline", "sustained"]), trials=3)
+    cases = suites.cases(chosen, [target().target])
     made = plan.make(chosen, [target()], cases, 0, {})
     times = Counter(step.case_id.split("/")[3] for step in made.order)
     assert times == {"offline": 3, "sustained": 1}

@@ -12,7 +12,9 @@ import pytest
 from bench import registry, suite
 from bench.axes import Axis
 from bench.errors import HetbenchError, RefusedInput, UsageError
-from bench.suite import Case, Measure, Suite, cases, override
+from bench.runner import suites
+from bench.runner.suites import cases, override
+from bench.suite import Case, Measure, Suite
 
 GOOD = """\
 name = "mine"
@@ -53,12 +55,12 @@ def write(tmp_path: Path) -> Write:
 
 @pytest.fixture
 def mine(write: Write) -> Suite:
-    return suite.load(str(write()))
+    return suites.load(str(write()))
 
 
 @pytest.mark.parametrize("name", ["smoke", "quick", "lightweight", "large"])
 def test_the_shipped_suites_are_valid(name: str) -> None:
-    loaded = suite.load(name)
+    loaded = suites.load(name)
     assert loaded.name == name and loaded.title and loaded.title_zh
     assert cases(loaded, TARGETS)
 
@@ -79,13 +81,13 @@ def test_a_suite_is_the_product_of_its_lists(mine: Suite) -> None:
 
 
 def test_a_case_named_twice_is_measured_once(write: Write) -> None:
-    twice = suite.load(str(write('models = ["resnet8"]', 'models = ["resnet8", "resnet8"]')))
+    twice = suites.load(str(write('models = ["resnet8"]', 'models = ["resnet8", "resnet8"]')))
     found = [case.id for case in cases(twice, TARGETS)]
     assert len(found) == len(set(found)) == 9
 
 
 def test_ids_and_versions_do_not_depend_on_order(write: Write, mine: Suite) -> None:
-    other = suite.load(
+    other = suites.load(
         str(
             write(
                 '["resnet8", "ds-cnn"]\nscenarios = ["single-stream", "offline"]',
@@ -167,9 +169,9 @@ def test_the_version_changes_with_the_rules(mine: Suite, monkeypatch: pytest.Mon
 
 
 def test_the_digest_is_of_the_content_not_of_the_file(write: Write, mine: Suite) -> None:
-    same = suite.load(str(write("trials = 2", "# a comment\ntrials   =   2")))
+    same = suites.load(str(write("trials = 2", "# a comment\ntrials   =   2")))
     assert same.digest == mine.digest
-    assert suite.load(str(write("trials = 2", "trials = 3"))).digest != mine.digest
+    assert suites.load(str(write("trials = 2", "trials = 3"))).digest != mine.digest
 
 
 @pytest.mark.parametrize(
@@ -213,13 +215,13 @@ def test_an_error_names_file_line_and_key(
 ) -> None:
     path = write(old, new)
     with pytest.raises(RefusedInput) as refused:
-        suite.load(str(path))
+        suites.load(str(path))
     assert str(refused.value).startswith(f"{path}:{line}: ")
     assert said in str(refused.value)
 
 
 def test_bounds_are_part_of_the_suite_and_not_of_a_case(write: Write, mine: Suite) -> None:
-    stated = suite.load(str(write("[measure]", '[bounds]\n"latency_p99*" = 3\n\n[measure]')))
+    stated = suites.load(str(write("[measure]", '[bounds]\n"latency_p99*" = 3\n\n[measure]')))
     assert stated.bounds == {**suite.BOUNDS, "latency_p99*": 3.0}
     assert mine.bounds == suite.BOUNDS
     assert stated.digest != mine.digest
@@ -231,20 +233,20 @@ def test_the_digest_changes_with_the_default_bounds(
     write: Write, mine: Suite, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(suite, "BOUNDS", {"*": 0.1})
-    assert suite.load(str(write())).digest != mine.digest
+    assert suites.load(str(write())).digest != mine.digest
 
 
 def test_what_is_no_toml_or_not_there(tmp_path: Path) -> None:
     (tmp_path / "bad.toml").write_text("name = ")
     with pytest.raises(RefusedInput, match=r"bad\.toml is not valid TOML"):
-        suite.load(str(tmp_path / "bad.toml"))
+        suites.load(str(tmp_path / "bad.toml"))
     with pytest.raises(RefusedInput, match=r"cannot read .*none\.toml"):
-        suite.load(str(tmp_path / "none.toml"))
+        suites.load(str(tmp_path / "none.toml"))
 
 
 def test_an_unknown_suite_is_answered_with_the_nearest() -> None:
     with pytest.raises(UsageError, match="no suite is called 'quik'; known and near: quick"):
-        suite.load("quik")
+        suites.load("quik")
 
 
 def test_override_puts_its_lists_in_place(mine: Suite) -> None:
@@ -270,7 +272,7 @@ precisions"""
 
 
 def test_axes_are_multiplied_and_a_model_without_one_is_measured_as_it_is(write: Write) -> None:
-    loaded = suite.load(str(write('["resnet8"]\nprecisions', AXES)))
+    loaded = suites.load(str(write('["resnet8"]\nprecisions', AXES)))
     assert [case.id.rsplit("/", 2)[0] for case in cases(loaded, TARGETS[1:]) if case.axes] == [
         "minilm-l6/int8/b1xs16",
         "minilm-l6/int8/b1xs64",
@@ -286,7 +288,7 @@ def test_axes_are_multiplied_and_a_model_without_one_is_measured_as_it_is(write:
 
 
 def test_where_none_is_asked_for_the_published_size_is_in_the_id() -> None:
-    chosen = override(suite.load("smoke"), ["minilm-l6", "vit-b16"])
+    chosen = override(suites.load("smoke"), ["minilm-l6", "vit-b16"])
     assert [case.id.rsplit("/", 1)[0] for case in cases(chosen, TARGETS[:1])] == [
         "minilm-l6/fp32/b1xs128/single-stream",
         "minilm-l6/fp32/autoxs128/offline",
@@ -297,7 +299,7 @@ def test_where_none_is_asked_for_the_published_size_is_in_the_id() -> None:
 
 def test_a_suite_s_sizes_are_checked_against_the_models_put_in_its_place(write: Write) -> None:
     text = AXES.replace('"minilm-l6", ', "").replace("sequence = [16, 64], ", "")
-    loaded = suite.load(str(write('["resnet8"]\nprecisions', text)))
+    loaded = suites.load(str(write('["resnet8"]\nprecisions', text)))
     assert not any(case.axes for case in cases(override(loaded, ["resnet8"]), TARGETS))
     with pytest.raises(UsageError, match="and not 40"):
         override(loaded, ["vit-b16"], axes=["image=40"])
@@ -344,7 +346,7 @@ def test_own_models_take_the_place_of_the_suite_s(mine: Suite) -> None:
 def test_another_file_is_another_version_of_an_own_model() -> None:
     own = dataclasses.replace(registry.model("resnet8"), family="", source="sha256 1")
     changed = dataclasses.replace(own, source="sha256 2")
-    first, second = (cases(suite.load("smoke"), TARGETS, [card])[0] for card in (own, changed))
+    first, second = (cases(suites.load("smoke"), TARGETS, [card])[0] for card in (own, changed))
     assert first.id == second.id and first.version != second.version
 
 
@@ -356,17 +358,17 @@ def test_name_version_and_cases_are_enough(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     text = 'name = "mine"\nversion = 1\n[[cases]]\nmodels = ["resnet8"]\nscenarios = ["offline"]\n'
     path.write_text(text, "utf-8")
-    loaded = suite.load(str(path))
+    loaded = suites.load(str(path))
     assert (loaded.trials, loaded.measure) == (3, Measure())
     assert len(cases(loaded, TARGETS)) == 2
 
 
 def test_a_sustained_load_is_one_trial_unless_it_is_said_otherwise(write: Write) -> None:
-    plain = suite.load(str(write()))
+    plain = suites.load(str(write()))
     assert (plain.trials_of("offline"), plain.trials_of("sustained")) == (2, 1)
-    said = suite.load(str(write("trials = 2", "trials = 2\nsustained_trials = 5")))
+    said = suites.load(str(write("trials = 2", "trials = 2\nsustained_trials = 5")))
     assert (said.trials_of("offline"), said.trials_of("sustained")) == (2, 5)
     asked = override(plain, trials=4)
     assert (asked.trials_of("offline"), asked.trials_of("sustained")) == (4, 4)
     with pytest.raises(RefusedInput, match="sustained_trials must be 1 to 1000"):
-        suite.load(str(write("trials = 2", "trials = 2\nsustained_trials = 0")))
+        suites.load(str(write("trials = 2", "trials = 2\nsustained_trials = 0")))
