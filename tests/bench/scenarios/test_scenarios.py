@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench import suite
 from bench.scenarios import SCENARIOS, offline, single_stream, sustained
 
 from .loads import MS, fake, load
