@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
@@ -11,14 +11,7 @@ from bench.cli import common
 from bench.language.translate import tr
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from bench.devices.discover import Found, Resolved
-    from bench.errors import UsageError
-    from bench.model import ModelCard
-    from bench.runner.plan import Plan
     from bench.runner.run import Finished
-    from bench.suite import Suite
 
 
 def add_to(app: typer.Typer) -> None:
@@ -107,52 +100,53 @@ def run(
     json: bool = common.JSON,
 ) -> None:
     """Plan, measure, write, print. Exit code 0 when everything ran and was valid."""
+    from bench.cli import planning
+    from bench.errors import UsageError
     from bench.report.progress import Progress
-    from bench.runner import plan as plans
     from bench.runner import run as runs
-    from bench.runner import suites
     from bench.runner.journal import refuse_unfinished
-    from bench.system import environment, files
+    from bench.system import files
 
     if resume is not None:
         _refuse_settled(context)
-    else:
-        _check_combination(model, onnx, shape, allow_changed)
-    if out is not None:
-        files.check_target(out, force)
-        if resume is None:
-            refuse_unfinished(out)
-    if resume is not None:
+        if out is not None:
+            files.check_target(out, force)
         known = {one.name: one for one in common.adapters(adapter, trust_adapter)}
         with Progress(common.console(stderr=True)) as progress:
             done = runs.resume(resume, out, force, known, allow_changed, wait, progress)
         _report(done, json, strict)
-    cards = _own_models(onnx, shape, axis)
-    if cards and not precision:
-        precision = [cards[0].precisions[0]]  # the one it was saved in
-    chosen = suites.override(
-        suites.load(suite), model, scenario, precision, batch, trials, budget, axis
+    if allow_changed:
+        raise UsageError("--allow-changed belongs to --resume; name the journal too")
+    asked = planning.Asked(
+        suite=suite,
+        targets=target,
+        models=model,
+        scenarios=scenario,
+        precisions=precision,
+        batches=batch,
+        axes=axis,
+        trials=trials,
+        budget_s=budget,
+        seed=seed,
+        onnx=onnx,
+        shapes=shape,
+        adapters=adapter,
+        trust_adapter=trust_adapter,
+        show_hostname=show_hostname,
     )
-    targets = _targets(target, common.find(adapter, trust_adapter, target), cards)
-    cases = suites.cases(chosen, [one.target for one in targets], cards)
-    if not cases:
-        raise _nothing(chosen, targets)
+    planning.check_combination(asked)
+    if out is not None:
+        files.check_target(out, force)
+        refuse_unfinished(out)
+    plan = planning.make(asked)
     if dry_run:
-        _print_plan(plans.make(chosen, targets, cases, seed, environment.collect()), json)
+        planning.show(plan, json)
         return
-    plan = plans.make(
-        chosen,
-        targets,
-        cases,
-        seed,
-        environment.collect(show_hostname),
-        str(onnx.resolve()) if onnx else "",
-    )
     with Progress(common.console(stderr=True)) as progress:
-        if len(targets) > 1:
+        if len(plan.targets) > 1:
             progress.note(
-                f"the {len(targets)} targets are measured one after another, trial by trial in "
-                "turn; for cards at the same time start one run a card"
+                f"the {len(plan.targets)} targets are measured one after another, trial by trial "
+                "in turn; for cards at the same time start one run a card"
             )
         done = runs.start(plan, out, force, wait, progress)
     _report(done, json, strict)
@@ -186,85 +180,7 @@ def _is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name == "COMMANDLINE"
 
 
-def _check_combination(
-    models: list[str], onnx: Path | None, shapes: list[str], allow_changed: bool
-) -> None:
-    """Raises UsageError for options of which one would do nothing."""
-    from bench.errors import UsageError
-
-    if allow_changed:
-        raise UsageError("--allow-changed belongs to --resume; name the journal too")
-    if onnx is None and shapes:
-        raise UsageError("--shape belongs to --onnx; name the ONNX file too")
-    if onnx is not None and models:
-        raise UsageError("--model and --onnx exclude each other; give one of them")
-
-
-def _nothing(suite: Suite, targets: Sequence[Resolved]) -> UsageError:
-    """Why no case is left to measure: zero cases are no success."""
-    from bench.errors import UsageError
-
-    backends = sorted({name for group in suite.cases for name in group.backends})
-    if backends and all(group.backends for group in suite.cases):
-        return UsageError(
-            f"nothing to measure: the suite {suite.name!r} is for the backends "
-            f"{', '.join(backends)}, and of no target here: "
-            f"{', '.join(target.target for target in targets)}"
-        )
-    return UsageError(f"nothing to measure: the suite {suite.name!r} lists no case")
-
-
-def _own_models(onnx: Path | None, shapes: list[str], axes: list[str]) -> list[ModelCard]:
-    """The card of the person's own model, if there is one; raises RefusedInput or UsageError."""
-    from bench.errors import UsageError
-    from bench.runner import own_model
-
-    if onnx is None:
-        return []
-    if axes:
-        raise UsageError("--axis is for models of the zoo; give an ONNX file its --shape")
-    return [own_model.inspect(onnx, shapes)]
-
-
-def _targets(
-    wanted: Sequence[str], found: Sequence[Found], own: Sequence[ModelCard]
-) -> list[Resolved]:
-    """The named targets, or every real one, of a person's own model every one that can run it;
-    raises Unavailable when there is none."""
-    from bench.devices import discover
-    from bench.errors import Unavailable
-
-    names = list(wanted) or discover.defaults(found, "onnx" if own else "")
-    if not names:
-        if own:
-            raise Unavailable(
-                "no target that runs an ONNX file was found here; 'hetbench devices --all' says why"
-            )
-        raise Unavailable("no target was found here; 'hetbench devices --all' says why")
-    resolved = [discover.resolve(name, found) for name in names]
-    return list({one.target: one for one in resolved}.values())
-
-
-def _print_plan(plan: Plan, json: bool) -> None:
-    """The cases, and how long they would take."""
-    from dataclasses import asdict
-
-    from bench.energy.meter import Meter
-    from bench.runner import duration
-    from bench.runner.run import powered
-
-    meters = {target.target: Meter(target, 0) for target in plan.targets}
-    takes = duration.estimate(plan, plan.order, powered(meters))
-    rows = [(case.id, case.version) for case in plan.cases]
-    if json:
-        cases = [{"id": name, "version": version} for name, version in rows]
-        common.print_json({**asdict(takes), "cases": cases})
-        return
-    common.print_table([tr("case"), tr("version")], rows)
-    common.say(str(takes))
-
-
-def _report(done: Finished, json: bool, strict: bool) -> None:
+def _report(done: Finished, json: bool, strict: bool) -> NoReturn:
     """Print the results and leave with the exit code they deserve."""
     from bench.errors import CannotWrite
 
