@@ -182,7 +182,6 @@ class Adapter:
     lists: DeviceList | None = None
     sensors: tuple[SensorSpec, ...] = ()
     """In order of preference."""
-    simulated: bool = False
     backend: str = ""
     """Backend of the adapter's own (an installed package's), where neither torch nor ONNX Runtime
     reaches the device."""

@@ -19,7 +19,7 @@ def test_a_sensors_tool_dies_with_a_run_that_is_killed(cli: Cli, tmp_path: Path)
     tool.chmod(0o755)
     adapter = tmp_path / "x.toml"
     adapter.write_text(
-        'name = "simulated"\nvendor = "X"\nkind = "sim"\nbackend = "simulated"\nsimulated = true\n'
+        'name = "simulated"\nvendor = "X"\nkind = "sim"\nbackend = "simulated"\n'
         f'[[sensors]]\nkind = "command"\ncommand = ["{tool}"]\npatterns.power_w = "([0-9]+) W"\n'
     )
     words = ("--adapter", str(adapter), "--trust-adapter", "-t", "simulated@sim:0")

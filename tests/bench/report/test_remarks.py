@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bench.results.records import Warning
-from bench.results.telemetry import Telemetry
+from bench.results.telemetry import EnergyFigure, Telemetry
 
 from .. import examples
 from .files import LATENCY, case, results, shown, summary
@@ -37,7 +37,7 @@ def telemetry(**figure: Any) -> Telemetry:
     }
     return Telemetry.model_validate(
         {
-            "figures": [fields] if figure else [],
+            "figures": [EnergyFigure(**fields)] if figure else [],
             "sensors": [],
             "idle_start_ns": None,
             "idle_end_ns": None,
