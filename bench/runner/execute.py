@@ -131,9 +131,9 @@ def search(
             end.update(event)
 
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    task = trial.job("search", case, target, state, plan.seed, meter)
+    task = trial.job(case, target, state, plan.seed, meter, power=False)
     try:
-        outcome = process.run(task, on_event, limit, target.environment)
+        outcome = process.run("bench.worker.search", task, on_event, limit, target.environment)
     except KeyboardInterrupt:
         stopped = f"the run was stopped while batch {trying} was tried"
         state.search = Search(points=points, end="cut-short", reason=stopped)
@@ -151,12 +151,7 @@ def _searched(
         return Search(points=points, end=end["stopped_by"], reason=None)
     if end.get("status") == "unsupported":
         return Search(points=points, end="refused", reason=None)
-    if end:
-        how = str(end["reason"])
-    elif outcome.timed_out:
-        how = "it took too long"
-    else:
-        how = f"the process ended with {outcome.how}"
+    how = str(end["reason"]) if end else f"the process {outcome.ending}"
     if not any(point.batch == trying for point in points):
         points.append(BatchPoint(batch=trying, items_per_s=None, reason=how))
     return Search(points=points, end="cut-short", reason=f"at batch {trying}: {how}")

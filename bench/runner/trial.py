@@ -29,11 +29,10 @@ _NO_MEMORY = re.compile(
 
 
 def job(
-    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter
+    case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter, power: bool
 ) -> dict[str, Any]:
-    """The worker's job as JSON-able data; see bench.worker.trial.Job."""
+    """The worker's job as JSON-able data; see bench.worker.session.Job."""
     return {
-        "kind": kind,
         "backend": target.backend,
         "adapter": asdict(target.adapter),
         "options": target.options,
@@ -47,7 +46,7 @@ def job(
         "threads": target.threads,
         "cores": list(target.device.cores),
         "seed": seed,
-        "power": kind == "trial" and meter.device_power,
+        "power": power,
         "origin_ns": meter.origin_ns,
         "items_per_run": items_per_run(case, state),
         "onnx": state.onnx,
@@ -88,10 +87,12 @@ def run(
             end.update(event)
 
     started_at = timestamp()
-    task = job("trial", case, target, state, seed, meter)
+    task = job(case, target, state, seed, meter, meter.device_power)
     sampler = meter.watch(seed + position)
     try:
-        outcome = process.run(task, on_event, timeout_s(case), target.environment)
+        outcome = process.run(
+            "bench.worker.trial", task, on_event, timeout_s(case), target.environment
+        )
     finally:
         recording = sampler.stop()
     fields = end or _died(outcome, phase, case)

@@ -29,6 +29,7 @@ def says(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = END
     """Every child says this and ends."""
 
     def run(
+        module: str,
         job: Mapping[str, Any],
         on_event: Callable[[Event], None],
         timeout_s: float,
