@@ -66,7 +66,7 @@ class Progress:
         self._phase = self._estimate = ""
         self._refresh()
 
-    def phase(self, name: str) -> None:
+    def phase(self, case: Case, name: str) -> None:
         self._phase = name
         self._refresh()
 

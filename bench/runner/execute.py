@@ -14,8 +14,9 @@ from bench.results.records import BatchPoint, Trial
 from bench.runner import preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
-from bench.runner.plan import Plan, timestamp
+from bench.runner.plan import Plan
 from bench.runner.state import CaseState, Search, choose, remaining
+from bench.runner.trial import Attempt
 from bench.suite import Case
 from bench.system import process
 
@@ -37,49 +38,65 @@ def execute(
     """
     cases = {case.id: case for case in plan.cases}
     positions = {step: position for position, step in enumerate(plan.order)}
-    current: tuple[Case, int, str] | None = None
+    running: list[Attempt] = []
+
+    def finish(attempt: Attempt, record: Trial) -> None:
+        running.remove(attempt)
+        keep(attempt.case, states[attempt.case.id], record, journal)
+        listener.trial_finished(attempt.case, record)
+
     try:
         rest(plan, meters, listener)
         while steps := remaining(plan, states):
-            step = steps[0]
-            case, state = cases[step.case_id], states[step.case_id]
-            if not state.prepared:
-                preparing.prepare(plan, case.card.name, states, listener)
+            together = steps[:1]
+            if not all(
+                _is_ready(plan, cases[step.case_id], states, meters, journal, listener)
+                for step in together
+            ):
                 continue
-            if preparing.mend(plan, case, states, listener):
-                continue
-            if state.batch is None:
-                search(plan, case, state, meters[case.target], journal, listener)
-                continue
-            current = (case, step.index, timestamp())
             done = len(plan.order) - len(steps)
-            listener.trial_started(case, step.index, done, len(plan.order))
-            record = trial.run(
-                case,
-                plan.target(case),
-                state,
-                step.index,
-                positions[step],
-                plan.seed,
-                meters[case.target],
-                listener,
-            )
-            keep(case, state, record, journal)
-            current = None
-            listener.trial_finished(case, record)
+            for number, step in enumerate(together, done):
+                case = cases[step.case_id]
+                running.append(
+                    Attempt(
+                        case,
+                        plan.target(case),
+                        states[case.id],
+                        step.index,
+                        positions[step],
+                        plan.seed,
+                        meters[case.target],
+                        listener,
+                    )
+                )
+                listener.trial_started(case, step.index, number, len(plan.order))
+            trial.run(list(running), finish)
     except KeyboardInterrupt:
-        if current is not None and current[1] not in states[current[0].id].trials:
-            case, index, started_at = current
-            record = Trial(
-                index=index,
-                position=None,
-                status="interrupted",
-                reason="the run was stopped during this trial",
-                started_at=started_at,
-                wall_s=None,
-            )
-            states[case.id].add(record)  # shown, but not journalled: --resume runs it again
-            listener.trial_finished(case, record)
+        for attempt in running:
+            record = attempt.interrupted()
+            states[attempt.case.id].add(record)  # shown, but not journalled: --resume runs it again
+            listener.trial_finished(attempt.case, record)
+        return False
+    return True
+
+
+def _is_ready(
+    plan: Plan,
+    case: Case,
+    states: Mapping[str, CaseState],
+    meters: Mapping[str, Meter],
+    journal: Journal,
+    listener: Listener,
+) -> bool:
+    """Whether the case can be measured; where not, what it lacks is made, and nothing else runs."""
+    state = states[case.id]
+    if not state.prepared:
+        preparing.prepare(plan, case.card.name, states, listener)
+        return False
+    if preparing.mend(plan, case, states, listener):
+        return False
+    if state.batch is None:
+        search(plan, case, state, meters[case.target], journal, listener)
         return False
     return True
 

@@ -17,7 +17,7 @@ from bench.measure import clock, fidelity, inputs
 from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations
-from bench.system.child import Emit
+from bench.system.child import Emit, hear
 from bench.worker import session as shared
 from bench.worker.session import Job
 from bench.workload import Slot, Workload
@@ -64,6 +64,7 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     }
 
     emit("phase", name="measure")
+    wait_for_start(emit)
     seen = _observe(job, session, now, emit)
     events = _device_events(session, job.measure.slots)
 
@@ -131,6 +132,12 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
         },
         "facts": facts,
     }
+
+
+def wait_for_start(emit: Emit) -> None:
+    """Say that all is ready, and wait for the instant at which the whole crew starts."""
+    emit("ready")
+    host.wait_until(int(hear()["at_ns"]))
 
 
 def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> Observations:
