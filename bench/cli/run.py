@@ -65,6 +65,11 @@ def run(
         metavar="SECONDS",
         help=tr("Most measuring time of a trial; the whole length of a sustained one."),
     ),
+    parallel: bool = typer.Option(
+        False,
+        "--parallel",
+        help=tr("Measure targets that share nothing at the same time; not where power is read."),
+    ),
     seed: int = typer.Option(
         0, "--seed", min=0, max=2**32 - 1, help=tr("Decides order and inputs.")
     ),
@@ -138,7 +143,8 @@ def run(
     if not cases:
         raise _nothing(chosen, targets)
     if dry_run:
-        _print_plan(plans.make(chosen, targets, cases, seed, environment.collect()), json)
+        planned = plans.make(chosen, targets, cases, seed, environment.collect(), parallel=parallel)
+        _print_plan(planned, json)
         return
     plan = plans.make(
         chosen,
@@ -147,12 +153,15 @@ def run(
         seed,
         environment.collect(show_hostname),
         str(onnx.resolve()) if onnx else "",
+        parallel,
     )
     with Progress(common.console(stderr=True)) as progress:
         if len(targets) > 1:
             progress.note(
-                f"the {len(targets)} targets are measured one after another, trial by trial in "
-                "turn; for cards at the same time start one run a card"
+                f"the {len(targets)} targets are measured at the same time, a trial of each a round"
+                if parallel
+                else f"the {len(targets)} targets are measured in turn, trial by trial; --parallel "
+                "measures those that share nothing at the same time"
             )
         done = runs.start(plan, out, force, wait, progress)
     _report(done, json, strict)
@@ -250,10 +259,11 @@ def _print_plan(plan: Plan, json: bool) -> None:
     from dataclasses import asdict
 
     from bench.energy.meter import Meter
-    from bench.runner import duration
+    from bench.runner import duration, parallel
     from bench.runner.run import powered
 
     meters = {target.target: Meter(target, 0) for target in plan.targets}
+    parallel.check(plan, meters)
     takes = duration.estimate(plan, plan.order, powered(meters))
     rows = [(case.id, case.version) for case in plan.cases]
     if json:

@@ -11,7 +11,7 @@ from typing import Any
 
 from bench.energy.meter import Meter
 from bench.results.records import BatchPoint, Trial
-from bench.runner import preparing, trial
+from bench.runner import parallel, preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
@@ -48,7 +48,7 @@ def execute(
     try:
         rest(plan, meters, listener)
         while steps := remaining(plan, states):
-            together = steps[:1]
+            together = next(parallel.rounds(plan, steps))
             if not all(
                 _is_ready(plan, cases[step.case_id], states, meters, journal, listener)
                 for step in together
@@ -57,6 +57,7 @@ def execute(
             done = len(plan.order) - len(steps)
             for number, step in enumerate(together, done):
                 case = cases[step.case_id]
+                listener.trial_started(case, step.index, number, len(plan.order))
                 running.append(
                     Attempt(
                         case,
@@ -69,7 +70,6 @@ def execute(
                         listener,
                     )
                 )
-                listener.trial_started(case, step.index, number, len(plan.order))
             trial.run(list(running), finish)
     except KeyboardInterrupt:
         for attempt in running:
