@@ -38,6 +38,7 @@ class Asked:
     adapters: list[str]
     trust_adapter: bool
     show_hostname: bool
+    parallel: bool
 
 
 def make(asked: Asked) -> Plan:
@@ -71,6 +72,7 @@ def make(asked: Asked) -> Plan:
         asked.seed,
         environment.collect(asked.show_hostname),
         str(asked.onnx.resolve()) if asked.onnx else "",
+        asked.parallel,
     )
 
 
@@ -87,10 +89,11 @@ def check_combination(asked: Asked) -> None:
 def show(plan: Plan, json: bool) -> None:
     """The cases, and how long they would take."""
     from bench.energy.meter import Meter
-    from bench.runner import duration
+    from bench.runner import duration, parallel
     from bench.runner.run import powered
 
     meters = {target.target: Meter(target, 0) for target in plan.targets}
+    parallel.check(plan, meters)
     takes = duration.estimate(plan, plan.order, powered(meters))
     rows = [(case.id, case.version) for case in plan.cases]
     if json:

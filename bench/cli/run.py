@@ -58,6 +58,11 @@ def run(
         metavar="SECONDS",
         help=tr("Most measuring time of a trial; the whole length of a sustained one."),
     ),
+    parallel: bool = typer.Option(
+        False,
+        "--parallel",
+        help=tr("Measure targets that share nothing at the same time; not where power is read."),
+    ),
     seed: int = typer.Option(
         0, "--seed", min=0, max=2**32 - 1, help=tr("Decides order and inputs.")
     ),
@@ -133,6 +138,7 @@ def run(
         adapters=adapter,
         trust_adapter=trust_adapter,
         show_hostname=show_hostname,
+        parallel=parallel,
     )
     planning.check_combination(asked)
     if out is not None:
@@ -145,8 +151,11 @@ def run(
     with Progress(common.console(stderr=True)) as progress:
         if len(plan.targets) > 1:
             progress.note(
-                f"the {len(plan.targets)} targets are measured one after another, trial by trial "
-                "in turn; for cards at the same time start one run a card"
+                f"the {len(plan.targets)} targets are measured at the same time, a trial of each a "
+                "round"
+                if parallel
+                else f"the {len(plan.targets)} targets are measured in turn, trial by trial; "
+                "--parallel measures those that share nothing at the same time"
             )
         done = runs.start(plan, out, force, wait, progress)
     _report(done, json, strict)

@@ -7,7 +7,6 @@ at has failed by how it died, and the next child goes on behind it.
 from __future__ import annotations
 
 import secrets
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -67,17 +66,15 @@ def check(
     started_at = timestamp()
     seed = secrets.randbelow(1 << 31)
     cards = list(cards or models())
-    with tempfile.TemporaryDirectory(prefix="hetbench-") as folder:
-        files = prepare(target, cards, seed, tell)
-        try:
-            precision = preparing.precision(target, files)
-            if precision != ORDER[0]:
-                files += prepare(target, cards, seed, tell, precision)
-            run = _Run(target, _job(target, cards, files, seed, precision, limit_s), tell)
-            checks = run.all(Path(folder))
-        finally:
-            for reference in {one.reference for one in files if one.reference}:
-                cache.drop(Path(reference))
+    files = prepare(target, cards, seed, tell)
+    try:
+        precision = preparing.precision(target, files)
+        if precision != ORDER[0]:
+            files += prepare(target, cards, seed, tell, precision)
+        checks = _Run(target, _job(target, cards, files, seed, precision, limit_s), tell).all()
+    finally:
+        for reference in {one.reference for one in files if one.reference}:
+            cache.drop(Path(reference))
     return Report(
         target=target.target,
         adapter=target.adapter.name,
@@ -102,7 +99,6 @@ def _job(
 ) -> Job:
     peak, reason = datasheet.peak_flops(target.device, precision)
     return Job(
-        kind="conform",
         backend=target.backend,
         adapter=target.adapter,
         options=target.options,
@@ -134,10 +130,10 @@ class _Run:
         self._load: Window | None = None
         self._load_start = 0
 
-    def all(self, folder: Path) -> list[Check]:
+    def all(self) -> list[Check]:
         """Every check, in the order of the report."""
         self._children(replace(self._job, checks=session_checks(self._job.cards)))
-        self._two_processes(folder / "release")
+        self._two_processes()
         self._children(replace(self._job, checks=("memory-errors",)))
         for one in sensing.check(
             own_sensors(self._target), self._target.device, self._job.seed, self._busy
@@ -170,7 +166,8 @@ class _Run:
             elif name == "listing":
                 self._listing = [Listed(**device) for device in event["devices"]]
             elif name == "closed":
-                self._second(Path(job.release))
+                self._second()
+                child.tell("go")
             elif name == "busy":
                 self._load_start = int(event["stamp_ns"])
             elif name == "idle":
@@ -180,18 +177,20 @@ class _Run:
 
         # The child's own watchdog is quicker, and says where it hung.
         limit_s = (len(job.checks) + 1) * job.limit_s + job.busy_s
-        return process.run(asdict(job), on_event, limit_s, self._target.environment)
+        environment = self._target.environment
+        child = process.start("bench.conformance.session", asdict(job), limit_s, environment)
+        return process.follow([child], lambda place, event: on_event(event))[0]
 
-    def _two_processes(self, release: Path) -> None:
+    def _two_processes(self) -> None:
         """A first process lets go of the device, and a second one takes it."""
-        self._children(replace(self._job, checks=("device-freed",), release=str(release)))
+        self._children(replace(self._job, checks=("device-freed",)))
         first = self._checks.pop("device-freed")
         if "second-process" not in self._checks:
             seen = f"in the first process: {first.seen}"
             self._checks["devices-same-elsewhere"] = Check("devices-same-elsewhere", "skip", seen)
             self._checks["second-process"] = Check("second-process", first.status, seen)
 
-    def _second(self, release: Path) -> None:
+    def _second(self) -> None:
         """While the first process has closed its session and lives, use the device in another."""
         # The first one's watchdog counts this time too.
         limit_s = self._job.limit_s / 4
@@ -203,7 +202,6 @@ class _Run:
                 limit_s=limit_s,
             )
         )
-        release.touch()
 
     def _busy(self, seconds: float) -> Window | str:
         """The load that sensors are checked under."""

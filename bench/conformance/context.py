@@ -48,7 +48,6 @@ class Listed:
 class Job:
     """What the parent asks a child to check."""
 
-    kind: str
     backend: str
     adapter: Adapter
     options: dict[str, str]
@@ -67,8 +66,6 @@ class Job:
     peak_flops: float | None = None
     peak_reason: str = ""
     """Why there is no peak."""
-    release: str = ""
-    """File whose appearance lets a process that waits go on."""
     listing: tuple[Listed, ...] = ()
     """What the first process listed."""
     busy_s: float = 0.0

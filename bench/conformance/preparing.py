@@ -56,7 +56,6 @@ def prepare(
             )
 
     job = {
-        "kind": "prepare",
         "backend": target.backend,
         "adapter": asdict(target.adapter),
         "options": target.options,
@@ -74,7 +73,7 @@ def prepare(
             for place, (card, one) in enumerate(wanted)
         ],
     }
-    outcome = process.run(job, on_event, PREPARE_S, target.environment)
+    outcome = process.run("bench.worker.prepare", job, on_event, PREPARE_S, target.environment)
     for place, (card, one) in enumerate(wanted):
         if str(place) not in found:
             found[str(place)] = Files(
@@ -102,5 +101,4 @@ def how(outcome: process.Outcome, limit_s: float) -> str:
     """How a child ended that should have gone on."""
     if hung(outcome):
         return f"did not end within {limit_s:g} s"
-    last = (outcome.printed.splitlines() or [""])[-1][:300]
-    return f"ended with {outcome.how}: {last}"
+    return f"{outcome.ending}: {outcome.last_line}"

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -16,10 +14,10 @@ from bench.conformance.outputs import BATCH
 from bench.conformance.verdict import Found, failed, first_line, passed
 from bench.device import Device
 from bench.errors import UsageError
+from bench.system.child import hear
 
 ABSENT = "hetbench_absent"
 """A plug-in, provider and option that nobody has."""
-_POLL_S = 0.05
 
 
 def probe_reasons(context: Context) -> Found:
@@ -100,8 +98,7 @@ def device_freed(context: Context) -> Found:
     """Use the device, let go of it, and stay alive while another process tries it."""
     _use(context)
     context.emit("closed")
-    while not Path(context.job.release).exists():
-        time.sleep(_POLL_S)
+    hear()
     return passed("the session was closed while its process went on")
 
 

@@ -272,9 +272,9 @@ def _ask(wanted: Sequence[Candidate], indices: list[int], timeout_s: float) -> d
             index = indices[place]
             answers[index] = _answer(wanted[index], event)
 
-    job = {"kind": "probe", "candidates": [asdict(wanted[index]) for index in indices]}
+    job = {"candidates": [asdict(wanted[index]) for index in indices]}
     try:
-        outcome = process.run(job, on_event, timeout_s, CHILD_ENV)
+        outcome = process.run("bench.worker.probe", job, on_event, timeout_s, CHILD_ENV)
     except HetbenchError as error:
         return {index: Found(wanted[index], str(error), {}, (), False) for index in indices}
     for place, index in enumerate(indices):

@@ -42,6 +42,8 @@ class Meter:
         self._probes: list[SensorProbe] = []
         reasons: list[str] = []
         self.device_power = False
+        self.power_sensor: str | None = None
+        """A sensor that reads power, of the device or beside it; None where none does."""
         for spec, device in _specs(target):
             sensor = sensors.make(spec, device)
             probe = sensors.probe(sensor)
@@ -50,6 +52,8 @@ class Meter:
                 self._sensors.append(sensor)
                 self._probes.append(probe)
                 self.device_power |= own and _reads_power(probe)
+                if _reads_power(probe):
+                    self.power_sensor = self.power_sensor or sensor.name
             if own and not _reads_power(probe):
                 reasons.append(f"{sensor.name}: {_why_not(probe)}")
         self.reason = None

@@ -61,7 +61,7 @@ _RANGES: dict[_Type, tuple[float, float]] = {
 
 
 def perform(table: dict[str, Any], emit: Emit) -> None:
-    """The child's job `inspect`: one event with the `card`, or with why the file is `refused`."""
+    """The child's job: one event with the `card`, or with why the file is `refused`."""
     try:
         card = inspect(Path(table["path"]), table["shapes"])
     except HetbenchError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
+from dataclasses import dataclass
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
@@ -19,6 +20,16 @@ from bench.suite import Case
 INDENT = "    "
 
 
+@dataclass(slots=True)
+class _Running:
+    """What is shown of a trial that runs."""
+
+    counter: str
+    trial: str
+    phase: str = ""
+    estimate: str = ""
+
+
 class Progress:
     """A listener that shows what is running, the current estimate and the time left."""
 
@@ -29,11 +40,9 @@ class Progress:
             if console.is_terminal
             else None
         )
-        self._case = ""
-        self._counter = ""
+        self._running: dict[str, _Running] = {}
+        """Case id -> its trial that is running; several of a run with --parallel."""
         self._left = ""
-        self._phase = ""
-        self._estimate = ""
         self._started = time.monotonic()
         self._first_done: int | None = None
         self._seen: dict[str, list[float]] = {}
@@ -60,22 +69,21 @@ class Progress:
     def trial_started(self, case: Case, index: int, done: int, total: int) -> None:
         if self._first_done is None:
             self._first_done, self._started = done, time.monotonic()
-        self._counter = f"[{done + 1}/{total}]"
         self._left = self._time_left(done, total)
-        self._case = f"{case.id} #{index + 1}"
-        self._phase = self._estimate = ""
+        self._running[case.id] = _Running(f"[{done + 1}/{total}]", f"{case.id} #{index + 1}")
         self._refresh()
 
-    def phase(self, name: str) -> None:
-        self._phase = name
+    def phase(self, case: Case, name: str) -> None:
+        self._running[case.id].phase = name
         self._refresh()
 
     def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
         sample = metrics.metric(estimate)
+        running = self._running[case.id]
         if case.scenario == "single-stream":
-            self._estimate = format.value(sample.value, format.TIME)
+            running.estimate = format.value(sample.value, format.TIME)
         else:
-            self._estimate = format.value(metrics.rate(sample, items).value, format.ITEMS_PER_S)
+            running.estimate = format.value(metrics.rate(sample, items).value, format.ITEMS_PER_S)
         self._refresh()
 
     def trial_finished(self, case: Case, trial: Trial) -> None:
@@ -87,7 +95,8 @@ class Progress:
             seen = self._seen.setdefault(case.id, [])
             seen.append(trial.metrics[name].value)
             said = format.spread(seen[-1], min(seen), max(seen), len(seen), cells.FIGURES[name])
-        self._print(f"{self._counter} {tr(trial.status)}  {said}", self._case)
+        running = self._running.pop(case.id)
+        self._print(f"{running.counter} {tr(trial.status)}  {said}", running.trial)
 
     def note(self, text: str) -> None:
         self._print(tr(text))
@@ -100,9 +109,12 @@ class Progress:
         return tr(f"about {_clock(left_s)} left")
 
     def _refresh(self) -> None:
-        phase = tr(self._phase) if self._phase else ""
-        words = (self._counter, self._left, phase, self._estimate)
-        self._show("  ".join(filter(None, words)), self._case)
+        lines = []
+        for one in self._running.values():
+            words = (one.counter, self._left, tr(one.phase) if one.phase else "", one.estimate)
+            lines.append(self._text("  ".join(filter(None, words)), one.trial))
+        if self._live and lines:
+            self._live.update(lines[0] if len(lines) == 1 else Group(*lines))
 
     def _show(self, line: str, what: str) -> None:
         if self._live:

@@ -194,6 +194,8 @@ class Run(Record):
     changed: list[Text] = []
     """What was different when the run was continued with `--allow-changed`: its trials were not
     all made under the same conditions."""
+    parallel: bool = False
+    """Whether trials of different targets ran at the same time, `--parallel`."""
 
 
 class Warning(Record):

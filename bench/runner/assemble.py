@@ -51,6 +51,7 @@ def results(
             seed=plan.seed,
             order=[str(step) for step in plan.order],
             changed=changed,
+            parallel=plan.parallel,
         ),
         suite=Suite(
             name=plan.suite.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.runner import trial
+from bench.runner import parallel, trial
 from bench.runner.execute import SEARCH_TIMEOUT_FACTOR
 from bench.runner.plan import Plan, Step
 from bench.suite import Case
@@ -48,12 +48,15 @@ def estimate(plan: Plan, steps: Sequence[Step], powered: Collection[str]) -> Dur
         if case.batch is None:
             about_s += _start_s(case) + SEARCH_S
             at_most_s += trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    for step in steps:
-        case = cases[step.case_id]
-        about_s += _start_s(case)
-        at_most_s += trial.timeout_s(case)
-        if case.target not in simulated:  # its time is not ours
-            about_s += _measuring_s(case, case.target in powered)
+    for together in parallel.rounds(plan, steps):
+        chosen = [cases[step.case_id] for step in together]
+        at_most_s += max(trial.timeout_s(case) for case in chosen)
+        about_s += max(
+            _start_s(case)
+            # a simulated device's time is not ours
+            + (0 if case.target in simulated else _measuring_s(case, case.target in powered))
+            for case in chosen
+        )
     return Duration(len(due), len(steps), about_s, at_most_s)
 
 

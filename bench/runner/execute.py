@@ -12,14 +12,14 @@ from typing import Any
 from bench.energy.meter import Meter
 from bench.results.records import BatchPoint
 from bench.results.trial import Trial
-from bench.runner import preparing, trial
+from bench.runner import parallel, preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState, Search, choose, remaining
+from bench.runner.trial import Attempt
 from bench.suite import Case
 from bench.system import process
-from bench.system.utc import timestamp
 
 SEARCH_TIMEOUT_FACTOR = 2.0
 """A batch search may take this many times a trial's limit."""
@@ -39,49 +39,65 @@ def execute(
     """
     cases = {case.id: case for case in plan.cases}
     positions = {step: position for position, step in enumerate(plan.order)}
-    current: tuple[Case, int, str] | None = None
+    running: list[Attempt] = []
+
+    def finish(attempt: Attempt, record: Trial) -> None:
+        running.remove(attempt)
+        keep(attempt.case, states[attempt.case.id], record, journal)
+        listener.trial_finished(attempt.case, record)
+
     try:
         rest(plan, meters, listener)
         while steps := remaining(plan, states):
-            step = steps[0]
-            case, state = cases[step.case_id], states[step.case_id]
-            if not state.prepared:
-                preparing.prepare(plan, case.card.name, states, listener)
+            together = next(parallel.rounds(plan, steps))
+            if not all(
+                _is_ready(plan, cases[step.case_id], states, meters, journal, listener)
+                for step in together
+            ):
                 continue
-            if preparing.mend(plan, case, states, listener):
-                continue
-            if state.batch is None:
-                search(plan, case, state, meters[case.target], journal, listener)
-                continue
-            current = (case, step.index, timestamp())
             done = len(plan.order) - len(steps)
-            listener.trial_started(case, step.index, done, len(plan.order))
-            record = trial.run(
-                case,
-                plan.target(case),
-                state,
-                step.index,
-                positions[step],
-                plan.seed,
-                meters[case.target],
-                listener,
-            )
-            keep(case, state, record, journal)
-            current = None
-            listener.trial_finished(case, record)
+            for number, step in enumerate(together, done):
+                case = cases[step.case_id]
+                listener.trial_started(case, step.index, number, len(plan.order))
+                running.append(
+                    Attempt(
+                        case,
+                        plan.target(case),
+                        states[case.id],
+                        step.index,
+                        positions[step],
+                        plan.seed,
+                        meters[case.target],
+                        listener,
+                    )
+                )
+            trial.run(list(running), finish)
     except KeyboardInterrupt:
-        if current is not None and current[1] not in states[current[0].id].trials:
-            case, index, started_at = current
-            record = Trial(
-                index=index,
-                position=None,
-                status="interrupted",
-                reason="the run was stopped during this trial",
-                started_at=started_at,
-                wall_s=None,
-            )
-            states[case.id].add(record)  # shown, but not journalled: --resume runs it again
-            listener.trial_finished(case, record)
+        for attempt in running:
+            record = attempt.interrupted()
+            states[attempt.case.id].add(record)  # shown, but not journalled: --resume runs it again
+            listener.trial_finished(attempt.case, record)
+        return False
+    return True
+
+
+def _is_ready(
+    plan: Plan,
+    case: Case,
+    states: Mapping[str, CaseState],
+    meters: Mapping[str, Meter],
+    journal: Journal,
+    listener: Listener,
+) -> bool:
+    """Whether the case can be measured; where not, what it lacks is made, and nothing else runs."""
+    state = states[case.id]
+    if not state.prepared:
+        preparing.prepare(plan, case.card.name, states, listener)
+        return False
+    if preparing.mend(plan, case, states, listener):
+        return False
+    if state.batch is None:
+        search(plan, case, state, meters[case.target], journal, listener)
         return False
     return True
 
@@ -133,9 +149,9 @@ def search(
             end.update(event)
 
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    task = trial.job("search", case, target, state, plan.seed, meter)
+    task = trial.job(case, target, state, plan.seed, meter, power=False)
     try:
-        outcome = process.run(task, on_event, limit, target.environment)
+        outcome = process.run("bench.worker.search", task, on_event, limit, target.environment)
     except KeyboardInterrupt:
         stopped = f"the run was stopped while batch {trying} was tried"
         state.search = Search(points=points, end="cut-short", reason=stopped)
@@ -153,12 +169,7 @@ def _searched(
         return Search(points=points, end=end["stopped_by"], reason=None)
     if end.get("status") == "unsupported":
         return Search(points=points, end="refused", reason=None)
-    if end:
-        how = str(end["reason"])
-    elif outcome.timed_out:
-        how = "it took too long"
-    else:
-        how = f"the process ended with {outcome.how}"
+    how = str(end["reason"]) if end else f"the process {outcome.ending}"
     if not any(point.batch == trying for point in points):
         points.append(BatchPoint(batch=trying, items_per_s=None, reason=how))
     return Search(points=points, end="cut-short", reason=f"at batch {trying}: {how}")

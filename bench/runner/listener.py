@@ -21,8 +21,8 @@ class Listener(Protocol):
     def trial_started(self, case: Case, index: int, done: int, total: int) -> None:
         """A trial starts; `done` of `total` came before it."""
 
-    def phase(self, name: str) -> None:
-        """The running trial loads, measures or checks."""
+    def phase(self, case: Case, name: str) -> None:
+        """The case's running trial loads, measures or checks."""
 
     def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
         """The running trial's current median of a sample of `items` items, in nanoseconds."""

@@ -23,10 +23,10 @@ def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
         if event["event"] in ("card", "refused") and event["event"] in event:
             answers[:] = [event]
 
-    job = {"kind": "inspect", "path": str(path), "shapes": list(shapes)}
-    outcome = process.run(job, on_event, INSPECT_TIMEOUT_S)
+    job = {"path": str(path), "shapes": list(shapes)}
+    outcome = process.run("bench.onnx.own", job, on_event, INSPECT_TIMEOUT_S)
     if not answers:
-        raise RefusedInput(f"{path} could not be read as ONNX: reading it ended with {outcome.how}")
+        raise RefusedInput(f"{path} could not be read as ONNX: reading it {outcome.ending}")
     if "refused" in answers[0]:
         raise RefusedInput(str(answers[0]["refused"]))
     card = toml.convert(ModelCard, answers[0]["card"], Path("the model's card"))

@@ -42,6 +42,8 @@ class Plan:
     environment: Environment
     onnx: str = ""
     """Path of the user's own model; empty for the zoo."""
+    parallel: bool = False
+    """Whether trials of different targets run at the same time."""
     hetbench_version: str = __version__
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ def make(
     seed: int,
     environment: Environment,
     onnx: str = "",
+    parallel: bool = False,
 ) -> Plan:
     """A plan with its trials interleaved: every round holds each case once, shuffled by the
     seed, until it has the trials that the suite gives its scenario.
@@ -97,4 +100,5 @@ def make(
         order=tuple(order),
         environment=environment,
         onnx=onnx,
+        parallel=parallel,
     )

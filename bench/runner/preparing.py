@@ -121,7 +121,6 @@ def _child(
 ) -> None:
     target = plan.target(cases[0])
     job: dict[str, Any] = {
-        "kind": "prepare",
         "backend": target.backend,
         "adapter": asdict(target.adapter),
         "options": target.options,
@@ -132,7 +131,11 @@ def _child(
     timeout_s = CASE_TIMEOUT_S * len(cases)
     try:
         outcome = process.run(
-            job, lambda event: events.put((cases, event)), timeout_s, target.environment
+            "bench.worker.prepare",
+            job,
+            lambda event: events.put((cases, event)),
+            timeout_s,
+            target.environment,
         )
     except HetbenchError as error:  # no process is to be had; the main thread must not wait
         events.put((cases, error))
@@ -155,8 +158,7 @@ def _settle_rest(
     cases: list[Case], states: Mapping[str, CaseState], outcome: process.Outcome
 ) -> None:
     """A child that died leaves its cases with a named end, not without one."""
-    how = "did not end in time" if outcome.timed_out else f"ended with {outcome.how}"
-    last = (outcome.printed.splitlines() or [""])[-1][:300]
+    status: Status = "timeout" if outcome.timed_out else "crashed"
     for case in cases:
-        status: Status = "timeout" if outcome.timed_out else "crashed"
-        states[case.id].settled = (status, f"preparing the model {how}: {last}")
+        reason = f"preparing the model {outcome.ending}: {outcome.last_line}"
+        states[case.id].settled = (status, reason)

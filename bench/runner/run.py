@@ -16,7 +16,7 @@ from bench.energy.meter import Meter
 from bench.errors import CannotWrite, RefusedInput, UsageError
 from bench.results import file as results_file
 from bench.results.records import Results
-from bench.runner import again, assemble, duration, execute, state
+from bench.runner import again, assemble, duration, execute, parallel, state
 from bench.runner.journal import SUFFIX, Journal, path_for
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
@@ -61,16 +61,19 @@ class _Work:
 def start(plan: Plan, out: Path | None, force: bool, wait_s: float, listener: Listener) -> Finished:
     """Carry out a new plan; without `out` the file is named after time and suite.
 
-    Raises DeviceBusy, UsageError for a journal in the way, CannotWrite when it cannot begin.
+    Raises DeviceBusy, UsageError for a journal in the way or for targets that cannot be measured
+    at the same time, CannotWrite when it cannot begin.
     """
     with execute.stoppable(), _devices(plan, wait_s, listener):
+        meters = _meters(plan, {})
+        parallel.check(plan, meters)
         if out is not None:
             journal = Journal.create(path_for(out), plan)
         else:
             journal, out = Journal.create_beside(_default_out(plan), plan)
         work = _Work(plan, plan, state.fresh(plan), journal, out, force, 0, ())
         with journal, _dropped_if_idle(journal), _kept_is_said(journal, listener):
-            return _carry_out(work, _meters(plan, work.states), listener)
+            return _carry_out(work, meters, listener)
 
 
 def resume(
@@ -102,6 +105,7 @@ def resume(
         changed += [text for entry in times for text in entry.get("changed", ())]
         with _devices(acting, wait_s, listener), _kept_is_said(journal, listener):
             meters = _meters(acting, states)
+            parallel.check(acting, meters)
             work = _Work(
                 *(plan, acting, states, journal, out, force or _is_of(out, plan)),
                 *(len(times) + 1, tuple(dict.fromkeys(changed))),

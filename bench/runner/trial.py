@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import asdict
 from typing import Any
 
@@ -18,8 +18,11 @@ from bench.figures.stats import Estimate
 from bench.language.plain import first_line
 from bench.results.telemetry import Telemetry
 from bench.results.trial import Status, Trial
+from bench.runner import crew
+from bench.runner.crew import Part
 from bench.runner.listener import Listener
 from bench.runner.state import CaseState
+from bench.sensor import Recording
 from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
 from bench.system.utc import timestamp
@@ -30,11 +33,10 @@ _NO_MEMORY = re.compile(
 
 
 def job(
-    kind: str, case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter
+    case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter, power: bool
 ) -> dict[str, Any]:
-    """The worker's job as JSON-able data; see bench.worker.trial.Job."""
+    """The worker's job as JSON-able data; see bench.worker.session.Job."""
     return {
-        "kind": kind,
         "backend": target.backend,
         "adapter": asdict(target.adapter),
         "options": target.options,
@@ -48,7 +50,7 @@ def job(
         "threads": target.threads,
         "cores": list(target.device.cores),
         "seed": seed,
-        "power": kind == "trial" and meter.device_power,
+        "power": power,
         "origin_ns": meter.origin_ns,
         "items_per_run": items_per_run(case, state),
         "onnx": state.onnx,
@@ -61,67 +63,113 @@ def items_per_run(case: Case, state: CaseState) -> int:
     return case.card.batch or state.batch or 1
 
 
-def run(
-    case: Case,
-    target: Resolved,
-    state: CaseState,
-    index: int,
-    position: int,
-    seed: int,
-    meter: Meter,
-    listener: Listener,
-) -> Trial:
-    """Run one trial in a fresh process and judge how it ended."""
-    end: dict[str, Any] = {}
-    phase = "start"
+class Attempt:
+    """One trial that is to run, or runs: its worker's report so far, and the sensors beside it."""
 
-    def on_event(event: dict[str, Any]) -> None:
-        nonlocal phase
+    def __init__(
+        self,
+        case: Case,
+        target: Resolved,
+        state: CaseState,
+        index: int,
+        position: int,
+        seed: int,
+        meter: Meter,
+        listener: Listener,
+    ) -> None:
+        self.case = case
+        self.index = index
+        self.started_at = timestamp()
+        self._target = target
+        self._state = state
+        self._position = position
+        self._seed = seed
+        self._meter = meter
+        self._listener = listener
+        self._end: dict[str, Any] = {}
+        self._phase = "start"
+
+    def part(self, stack: ExitStack, keep: Callable[[Attempt, Trial], None]) -> Part:
+        """Its share of the crew; its sensors are read from now on, at most until `stack` closes.
+        `keep` is given the record when it has ended."""
+        sampler = self._meter.watch(self._seed + self._position)
+        running = stack.enter_context(ExitStack())
+        running.callback(sampler.stop)
+
+        def on_end(outcome: process.Outcome) -> None:
+            running.pop_all()
+            keep(self, self._record(outcome, sampler.stop()))
+
+        case, target = self.case, self._target
+        return Part(
+            module="bench.worker.trial",
+            job=job(case, target, self._state, self._seed, self._meter, self._meter.device_power),
+            limit_s=timeout_s(case),
+            env=target.environment,
+            on_event=self._on_event,
+            on_end=on_end,
+        )
+
+    def _on_event(self, event: process.Event) -> None:
         if event["event"] == "phase":
-            phase = str(event.get("name"))
-            listener.phase(phase)
+            self._phase = str(event.get("name"))
+            self._listener.phase(self.case, self._phase)
         elif event["event"] == "estimate":
             with suppress(KeyError, TypeError, ValueError):  # shown, and nothing else
                 value, low, high = (float(event[key]) for key in ("value", "low", "high"))
-                listener.estimate(case, Estimate(value, low, high, 1), int(event["items"]))
+                estimate = Estimate(value, low, high, 1)
+                self._listener.estimate(self.case, estimate, int(event["items"]))
         elif event["event"] == "end":
-            end.clear()
-            end.update(event)
+            self._end = event
 
-    started_at = timestamp()
-    task = job("trial", case, target, state, seed, meter)
-    sampler = meter.watch(seed + position)
-    try:
-        outcome = process.run(task, on_event, timeout_s(case), target.environment)
-    finally:
-        recording = sampler.stop()
-    fields = end or _died(outcome, phase, case)
-    fields.pop("event", None)
-    if fields.get("status") not in ("ok", "invalid", "unsupported"):
-        fields["stderr_tail"] = outcome.printed or None
-    common = {
-        "index": index,
-        "position": position,
-        "started_at": started_at,
-        "wall_s": outcome.wall_s,
-        "parent_cpu_share": outcome.parent_cpu_s / max(outcome.wall_s, 1e-9),
-        "process_id": outcome.pid,
-    }
-    try:
-        trial = Trial.model_validate_json(json.dumps({**fields, **common}))
-        trial = judge(trial, case, state)
-        if recording.sensors:
-            trial = with_energy(trial, meter.telemetry(trial, recording), target.device.id)
-        return trial
-    except (ValidationError, ValueError, TypeError) as error:
-        return Trial.model_validate(
-            {
-                **common,
-                "status": "failed",
-                "reason": f"the worker's report is not usable: {first_line(error)}",
-                "stderr_tail": outcome.printed or None,
-            }
+    def _record(self, outcome: process.Outcome, recording: Recording) -> Trial:
+        """Judge how it ended."""
+        fields = self._end or _died(outcome, self._phase, self.case)
+        fields.pop("event", None)
+        if fields.get("status") not in ("ok", "invalid", "unsupported"):
+            fields["stderr_tail"] = outcome.printed or None
+        common = {
+            "index": self.index,
+            "position": self._position,
+            "started_at": self.started_at,
+            "wall_s": outcome.wall_s,
+            "parent_cpu_share": outcome.parent_cpu_s / max(outcome.wall_s, 1e-9),
+            "process_id": outcome.pid,
+        }
+        try:
+            trial = Trial.model_validate_json(json.dumps({**fields, **common}))
+            trial = judge(trial, self.case, self._state)
+            if recording.sensors:
+                telemetry = self._meter.telemetry(trial, recording)
+                trial = with_energy(trial, telemetry, self._target.device.id)
+            return trial
+        except (ValidationError, ValueError, TypeError) as error:
+            return Trial.model_validate(
+                {
+                    **common,
+                    "status": "failed",
+                    "reason": f"the worker's report is not usable: {first_line(error)}",
+                    "stderr_tail": outcome.printed or None,
+                }
+            )
+
+    def interrupted(self) -> Trial:
+        """The record of a trial that the run's stop cut short."""
+        return Trial(
+            index=self.index,
+            position=None,
+            status="interrupted",
+            reason="the run was stopped during this trial",
+            started_at=self.started_at,
+            wall_s=None,
         )
+
+
+def run(attempts: Sequence[Attempt], keep: Callable[[Attempt, Trial], None]) -> None:
+    """Run the trials at the same time, each in a fresh process; `keep` is given each record as its
+    trial ends. Raises what `keep` raises, after every process was ended."""
+    with ExitStack() as stack:
+        crew.run([attempt.part(stack, keep) for attempt in attempts])
 
 
 def timeout_s(case: Case) -> float:

@@ -9,28 +9,21 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib import import_module
-from typing import Any
-
-JOBS = {
-    "trial": "bench.worker.trial",
-    "search": "bench.worker.trial",
-    "probe": "bench.worker.probe",
-    "prepare": "bench.worker.prepare",
-    "conform": "bench.conformance.session",
-    "inspect": "bench.onnx.own",
-}
-"""Job kind -> module whose `perform(job, emit)` does it."""
+from typing import IO, Any
 
 Emit = Callable[..., None]
 """emit(event_name, **fields): one JSON line to the parent."""
 
 
 def main() -> None:
-    """Entry point of the child; the descriptor of the event pipe is the only argument."""
+    """Entry point of the child; its arguments are the descriptors of the pipe its events go to and
+    of the one it hears by. Its standard input is the job and the module that does it."""
     _die_with_parent()
     pipe = int(sys.argv[1])
-    job: dict[str, Any] = json.load(sys.stdin)
+    asked: dict[str, Any] = json.load(sys.stdin)
+    job: dict[str, Any] = asked["job"]
     cores = job.get("cores")
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, cores)
@@ -40,12 +33,27 @@ def main() -> None:
         while data:
             data = data[os.write(pipe, data) :]
 
-    import_module(JOBS[job["kind"]]).perform(job, emit)
+    import_module(asked["module"]).perform(job, emit)
     os.close(pipe)
     sys.stdout.flush()
     sys.stderr.flush()
     # Frameworks may hang or crash while their threads are torn down; the result is already sent.
     os._exit(0)
+
+
+def hear() -> dict[str, Any]:
+    """Wait for the next thing the parent says: its `word` and fields. Ends this process when the
+    parent says no more."""
+    line = _ear().readline()
+    if not line:
+        os._exit(1)
+    said: dict[str, Any] = json.loads(line)
+    return said
+
+
+@cache
+def _ear() -> IO[bytes]:
+    return os.fdopen(int(sys.argv[2]), "rb")
 
 
 def _die_with_parent() -> None:

@@ -1,13 +1,15 @@
 """Child processes: one job in, JSON events out, a time limit, and nothing left behind.
 
-The parent sleeps in `select` while the child works. Events travel over a pipe of their own, since
-frameworks print to stdout; everything printed goes to a file whose tail is kept.
+The parent sleeps in `poll` while its children work. Events travel over a pipe of their own, since
+frameworks print to stdout; everything printed goes to a file whose tail is kept. The job is the
+child's standard input, and what the parent says while the child works comes over a second pipe.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import select
 import signal
@@ -15,15 +17,16 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any, Literal
 
 from bench.errors import HetbenchError
 from bench.language.plain import plain
+from bench.system import outcome
+from bench.system.outcome import Outcome as Outcome
 
-MAX_EVENT_BYTES = 128 << 20
 TAIL_BYTES = 8192
 _BOOT = (
     "import os,sys;init,*sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
@@ -36,148 +39,220 @@ and sys are there before Python looks into any folder. `bench` is the parent's o
 another one comes first on the path (see `_hetbench.py`)."""
 _INIT = str(Path(__file__).absolute().parents[1] / "__init__.py")
 _LOOK_S = 1.0
-"""How often a quiet child is looked after: one that died may leave its pipe to a child of its own,
-which then never ends."""
+"""How often quiet children are looked after: one that died may leave its pipe to a child of its
+own, which then never ends."""
+_ENDING_S = 0.005
+"""The same just after a child closed its pipe, which is about to end."""
 
 Event = dict[str, Any]
+End = Literal["by itself", "time", "size"]
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
-    """How a child ended."""
+class Child:
+    """A process that does one job. Made by `start`, brought to its end by `follow`."""
 
-    returncode: int
-    """Negative: the signal that ended it."""
-    timed_out: bool
-    printed: str
-    """Tail of what it printed."""
-    wall_s: float
-    parent_cpu_s: float
-    """CPU time this process used while it waited, its sampling threads included."""
-    pid: int
-    oversized: bool = False
-    """Whether it was ended because of an event of more than MAX_EVENT_BYTES."""
+    def __init__(
+        self,
+        popen: subprocess.Popen[bytes],
+        events: int,
+        ear: int,
+        printed: IO[bytes],
+        limit_s: float,
+        stack: ExitStack,
+    ) -> None:
+        """`events` is the pipe its events come from, `ear` the one it hears by; `stack` closes
+        all that is open here."""
+        self.pid = popen.pid
+        self.events = events
+        self._popen = popen
+        self._ear = ear
+        self._printed = printed
+        self._stack = stack
+        self._buffer = bytearray()
+        self._start_s, self._cpu_start_s = time.monotonic(), time.process_time()
+        self._deadline_s = self._start_s + limit_s
+        self._left_s: float | None = None
 
     @property
-    def how(self) -> str:
-        """What it ended with, of a child whose time was not up: `SIGSEGV`, `exit code 1`."""
-        if self.oversized:
-            return f"a message of more than {MAX_EVENT_BYTES >> 20} MiB"
-        return self.signal_name or f"exit code {self.returncode}"
+    def left_s(self) -> float:
+        """Seconds until its time is up; infinite while it is held."""
+        return math.inf if self._left_s is not None else self._deadline_s - time.monotonic()
 
-    @property
-    def signal_name(self) -> str | None:
-        """Name of the signal that ended it, for example SIGSEGV."""
-        if self.returncode >= 0:
+    def hold(self) -> None:
+        """Stop counting its time, which it spends waiting for others."""
+        self._left_s = self.left_s
+
+    def tell(self, word: str, **fields: Any) -> None:
+        """Say something to the child, which reads it with `bench.system.child.hear`; its time
+        counts again. One that has ended hears nothing; `follow` tells of its end."""
+        if self._left_s is not None:
+            self._deadline_s, self._left_s = time.monotonic() + self._left_s, None
+        line = json.dumps({"word": word, **fields}, allow_nan=False).encode() + b"\n"
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._ear, line)  # so short that a pipe takes it whole
+
+    def has_ended(self) -> bool:
+        """Whether the process itself has, whoever else holds its pipe."""
+        return self._popen.poll() is not None
+
+    def read(self) -> list[Event] | None:
+        """Events that are there; None when no more can come. Blocks where nothing has come.
+
+        Raises OverflowError for an event of more than outcome.MAX_EVENT_BYTES.
+        """
+        data = os.read(self.events, 1 << 20)
+        if not data:
             return None
-        try:
-            return signal.Signals(-self.returncode).name
-        except ValueError:
-            return f"signal {-self.returncode}"
+        self._buffer += data
+        if b"\n" not in data:
+            if len(self._buffer) > outcome.MAX_EVENT_BYTES:
+                raise OverflowError
+            return []
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return [event for line in lines if (event := _event(line)) is not None]
+
+    def end(self, end: End = "by itself") -> Outcome:
+        """Kill its whole group, so that none of its own children stays; reap it."""
+        with self._stack:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+            self._popen.wait()
+            return Outcome(
+                returncode=self._popen.returncode,
+                timed_out=end == "time",
+                printed=_tail(self._printed.fileno()),
+                wall_s=time.monotonic() - self._start_s,
+                parent_cpu_s=time.process_time() - self._cpu_start_s,
+                pid=self.pid,
+                oversized=end == "size",
+            )
 
 
-def run(
+def start(
+    module: str,
     job: Mapping[str, Any],
-    on_event: Callable[[Event], None],
-    timeout_s: float,
+    limit_s: float,
     env: Mapping[str, str] | None = None,
-) -> Outcome:
-    """Run one job in a fresh process until it ends or its time is up; then end its whole group.
+    descriptors: Sequence[int] = (),
+) -> Child:
+    """Start `module.perform(job, emit)` in a fresh process that is to end within `limit_s`; it
+    inherits `descriptors` under the same numbers.
 
-    Raises KeyboardInterrupt after ending the child, when this process is told to stop, and
-    HetbenchError where the system lets no process be started.
+    Raises HetbenchError where the system lets no process be started.
     """
-    start, cpu_start = time.monotonic(), time.process_time()
-    with contextlib.ExitStack() as files:
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as its:
         try:
-            child, events, printed = _start(job, env or {}, files)
+            printed = stack.enter_context(tempfile.TemporaryFile())
+            task = its.enter_context(tempfile.TemporaryFile())
+            task.write(json.dumps({"module": module, "job": job}).encode())
+            task.seek(0)
+            events, its_events = _pipe(stack, its)
+            its_ear, ear = _pipe(its, stack)
+            popen = subprocess.Popen(
+                [sys.executable, "-c", _BOOT, str(its_events), str(its_ear)],
+                stdin=task,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                pass_fds=[its_events, its_ear, *descriptors],
+                start_new_session=True,
+                env={
+                    **os.environ,
+                    **(env or {}),
+                    "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
+                    "HETBENCH_PARENT": str(os.getpid()),
+                },
+            )
         except OSError as error:
             raise HetbenchError(
                 f"no process could be started: {error.strerror}; raise the limits on processes "
                 "and open files ('ulimit -u', 'ulimit -n'), or free memory or disk"
             ) from error
-        try:
-            end = _follow(child, events.fileno(), on_event, start + timeout_s)
-            timed_out = end == "time"
-            if end == "closed":
-                try:
-                    child.wait(max(1.0, start + timeout_s - time.monotonic()))
-                except subprocess.TimeoutExpired:
-                    timed_out = True
-        finally:
-            end_group(child)
-        return Outcome(
-            returncode=child.returncode,
-            timed_out=timed_out,
-            printed=_tail(printed.fileno()),
-            wall_s=time.monotonic() - start,
-            parent_cpu_s=time.process_time() - cpu_start,
-            pid=child.pid,
-            oversized=end == "size",
-        )
+        return Child(popen, events, ear, printed, limit_s, stack.pop_all())
 
 
-def _start(
-    job: Mapping[str, Any], env: Mapping[str, str], files: contextlib.ExitStack
-) -> tuple[subprocess.Popen[bytes], IO[bytes], IO[bytes]]:
-    """Start a child with its job; returns it, its pipe of events and the file it prints to.
+def follow(
+    children: Sequence[Child],
+    on_event: Callable[[int, Event], None],
+    on_end: Callable[[int, Outcome], None] = lambda place, ended: None,
+) -> list[Outcome]:
+    """Hand over the children's events, with the child's place in the list, until all have ended
+    or their time is up; `on_end` is told of each as it ends, after its whole group was ended.
 
-    What is open here is closed with `files`. Raises OSError.
+    Whatever is raised here, KeyboardInterrupt too, is raised after every child was ended.
     """
-    read_end, write_end = os.pipe()
+    going = dict(enumerate(children))
+    outcomes: dict[int, Outcome] = {}
+    silent: dict[int, float] = {}
+    """Place of each child that closed its pipe and has not ended yet -> since when."""
+    poller = select.poll()
+    for child in children:
+        poller.register(child.events, select.POLLIN)
+
+    def hush(place: int) -> None:
+        if place not in silent:
+            poller.unregister(children[place].events)
+            silent[place] = time.monotonic()
+
+    def finish(place: int, end: End) -> None:
+        hush(place)
+        del silent[place]
+        outcomes[place] = going.pop(place).end(end)
+        on_end(place, outcomes[place])
+
     try:
-        events = files.enter_context(open(read_end, "rb", buffering=0))  # noqa: PTH123, SIM115
-        printed = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        stdin = files.enter_context(tempfile.TemporaryFile())  # noqa: SIM115
-        stdin.write(json.dumps(job).encode())
-        stdin.seek(0)
-        child = subprocess.Popen(
-            [sys.executable, "-c", _BOOT, str(write_end)],
-            stdin=stdin,
-            stdout=printed,
-            stderr=subprocess.STDOUT,
-            pass_fds=[write_end],
-            start_new_session=True,
-            env={
-                **os.environ,
-                **env,
-                "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
-                "HETBENCH_PARENT": str(os.getpid()),
-            },
-        )
+        while going:
+            # Asked before looking, so that nothing a child wrote before its end is missed.
+            ended = {place for place, child in going.items() if child.has_ended()}
+            most_s = min(child.left_s for child in going.values())
+            wait_s = 0.0 if ended else min(max(most_s, 0.0), _patience_s(silent.values()))
+            ready = {descriptor for descriptor, _ in poller.poll(math.ceil(1000 * wait_s))}
+            for place, child in list(going.items()):
+                if child.events in ready and place not in silent:
+                    try:
+                        events = child.read()
+                    except OverflowError:
+                        finish(place, "size")
+                        continue
+                    for event in events or ():
+                        on_event(place, event)
+                    if events is None:
+                        hush(place)
+                elif place in ended:
+                    finish(place, "by itself")
+                    continue
+                if child.left_s <= 0:
+                    finish(place, "time")
     finally:
-        os.close(write_end)
-    return child, events, printed
+        for child in going.values():
+            child.end()
+    return [outcomes[place] for place in range(len(children))]
 
 
-def _follow(
-    child: subprocess.Popen[bytes], source: int, on_event: Callable[[Event], None], deadline: float
-) -> Literal["closed", "time", "size"]:
-    """Hand over events until the child ends or closes the pipe, the deadline comes, or an event
-    is too large."""
-    buffer = bytearray()
-    while True:
-        remaining = deadline - time.monotonic()
-        if remaining <= 0:
-            return "time"
-        ended = child.poll() is not None  # asked first, so that nothing it wrote is missed
-        if not select.select([source], [], [], 0 if ended else min(remaining, _LOOK_S))[0]:
-            if ended:
-                return "closed"
-            continue
-        data = os.read(source, 1 << 20)
-        if not data:
-            return "closed"
-        buffer += data
-        if b"\n" not in data:
-            if len(buffer) > MAX_EVENT_BYTES:
-                return "size"
-            continue
-        *lines, buffer = buffer.split(b"\n")
-        for line in lines:
-            event = _event(line)
-            if event is not None:
-                on_event(event)
+def run(
+    module: str,
+    job: Mapping[str, Any],
+    on_event: Callable[[Event], None],
+    limit_s: float,
+    env: Mapping[str, str] | None = None,
+) -> Outcome:
+    """Run one job in a fresh process to its end; raises as `start` and `follow` do."""
+    child = start(module, job, limit_s, env)
+    return follow([child], lambda place, event: on_event(event))[0]
+
+
+def _patience_s(silent_since_s: Iterable[float]) -> float:
+    """Seconds to wait for events: while a child is silent as long as it has been so, since it ends
+    at once or hangs."""
+    latest_s = max(silent_since_s, default=-math.inf)
+    return min(max(time.monotonic() - latest_s, _ENDING_S), _LOOK_S)
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    """Both ends of a pipe, each closed with its side."""
+    read_end, write_end = os.pipe()
+    reader.callback(os.close, read_end)
+    writer.callback(os.close, write_end)
+    return read_end, write_end
 
 
 def _event(line: bytes | bytearray) -> Event | None:
@@ -187,13 +262,6 @@ def _event(line: bytes | bytearray) -> Event | None:
     except (ValueError, RecursionError):
         return None
     return event if isinstance(event, dict) and isinstance(event.get("event"), str) else None
-
-
-def end_group(child: subprocess.Popen[bytes]) -> None:
-    """Kill the child's process group, so that none of its own children stays; reap it."""
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(child.pid, signal.SIGKILL)
-    child.wait()
 
 
 def _tail(descriptor: int) -> str:

@@ -42,7 +42,6 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    kind: str
     backend: str
     adapter: Adapter
     options: dict[str, str]

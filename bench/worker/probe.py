@@ -17,7 +17,6 @@ from bench.target import Candidate
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    kind: str
     candidates: tuple[Candidate, ...]
 
 

@@ -1,112 +1,49 @@
-"""The child: exactly one trial (or one batch search), then exit."""
+"""The child that measures: exactly one trial, then exit."""
 
 from __future__ import annotations
 
 import gc
 import resource
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from bench import registry
-from bench.adapter import Adapter
-from bench.axes import BATCH, Axes
 from bench.backend import Backend, Session
 from bench.clocks import host
-from bench.device import Device
-from bench.errors import OutOfMemory, Unsupported
 from bench.figures.stats import Estimate
-from bench.language.plain import first_line
 from bench.measure import clock, fidelity, inputs
-from bench.model import ModelCard, Precision
 from bench.results import samples as encoding
 from bench.scenarios import SCENARIOS
-from bench.scenarios.collect import Load, Observations, warm_up
-from bench.settings import toml
-from bench.suite import Measure
-from bench.system.child import Emit
+from bench.scenarios.collect import Load, Observations
+from bench.system.child import Emit, hear
+from bench.worker import session as shared
+from bench.worker.session import Job
 from bench.workload import Slot, Workload
-
-if TYPE_CHECKING:  # the records take a while to import, and a trial's child needs none
-    from bench.results.records import SearchEnd
 
 EVENT_TIMES = 20
 """Runs whose device-event time is recorded beside the host's."""
-MAX_BATCH = 4096
-SEARCH_GAIN = 1.03
-"""A doubled batch is worth it when it raises throughput by this factor."""
-SEARCH_LOSS = 0.9
-"""A rate below this share of the best ends the search: larger batches only get slower."""
-SEARCH_S = 0.2
-SEARCH_ITEMS = 8
 REPORT_EVERY_NS = 250_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """What the parent asks for. Paths are of prepared files."""
-
-    kind: str
-    backend: str
-    adapter: Adapter
-    options: dict[str, str]
-    device: Device
-    card: ModelCard
-    precision: Precision
-    batch: int | None
-    axes: Axes
-    scenario: str
-    measure: Measure
-    threads: int
-    cores: tuple[int, ...]
-    seed: int
-    power: bool
-    origin_ns: int
-    """Reading of the monotonic clock that is 0 on the run's clock."""
-    items_per_run: int
-    onnx: str | None = None
-    reference: str | None = None
-
-
 def perform(table: dict[str, Any], emit: Emit) -> None:
-    """Do the job and report one `end` event with the status and all observations."""
-    job = toml.convert(Job, table, Path("the worker's job"))
-    imported_at = clock.now_ns()
-    backend: Backend | None = None
-    try:
-        backend = registry.backend(job.backend)(job.adapter, job.options)
-        availability = backend.probe()
-        import_ns = clock.now_ns() - imported_at
-        if not availability.available:
-            emit("end", status="unsupported", reason=availability.reason)
-        elif job.kind == "search":
-            emit("end", status="ok", reason=None, stopped_by=search(job, backend, emit))
-        else:
-            emit("end", **trial(job, backend, import_ns, emit))
-    except (OutOfMemory, MemoryError) as error:
-        emit("end", status="out-of-memory", reason=f"memory ran out: {first_line(error)}")
-    except Unsupported as error:
-        emit("end", status="unsupported", reason=str(error))
-    except Exception as error:  # noqa: BLE001 - a backend is foreign code and may raise anything
-        traceback.print_exc()
-        if backend is not None and backend.is_out_of_memory(error):
-            emit("end", status="out-of-memory", reason=f"memory ran out: {first_line(error)}")
-        else:
-            reason = f"{type(error).__name__}: {first_line(error)}"
-            emit("end", status="failed", reason=reason)
+    """Do the trial and report one `end` event with the status and all observations."""
+
+    def work(job: Job, backend: Backend, import_ns: int) -> dict[str, Any]:
+        return trial(job, backend, import_ns, emit)
+
+    shared.perform(table, emit, work)
 
 
 def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, Any]:
     """Load, time, check; returns the fields of the `end` event."""
     axes = job.card.sizes(job.card.batch or job.batch or 1, job.axes)
-    workload, build_ns = _workload(job, backend, axes)
+    workload, build_ns = shared.workload(job, backend, axes)
     refusal = backend.supports(workload, job.device)
     if refusal:
         return {"status": "unsupported", "reason": refusal}
-    timing = inputs.slots(job.card.inputs, axes, job.measure.slots, _key(job, "timing"))
+    timing = inputs.slots(job.card.inputs, axes, job.measure.slots, shared.key(job, "timing"))
     items = fidelity.check_items(job.card, axes, job.seed)
     check = fidelity.check_batches(items, workload.batch)
 
@@ -127,6 +64,7 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     }
 
     emit("phase", name="measure")
+    wait_for_start(emit)
     seen = _observe(job, session, now, emit)
     events = _device_events(session, job.measure.slots)
 
@@ -196,92 +134,10 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     }
 
 
-def search(job: Job, backend: Backend, emit: Emit) -> SearchEnd:
-    """Double the batch while throughput gains and memory lasts; report each point as it is known.
-
-    The parent chooses from the points, so that a crash on the way loses nothing. Returns why it
-    ended.
-    """
-    best = 0.0
-    disappointments = 0
-    batch = 1
-    # A few items, repeated: making thousands would take longer than running them.
-    some = job.card.sizes(SEARCH_ITEMS, job.axes)
-    few = inputs.slots(job.card.inputs, some, 2, _key(job, "search"))
-    while batch <= MAX_BATCH:
-        emit("trying", batch=batch)
-        workload, _ = _workload(job, backend, {**some, BATCH: batch})
-        refusal = backend.supports(workload, job.device)
-        if refusal:
-            emit("batch", batch=batch, items_per_s=None, reason=refusal)
-            if batch == 1:
-                raise Unsupported(refusal)
-            return "refused"
-        slots = [fidelity.check_batches(items, batch)[0] for items in few]
-        try:
-            rate = _rate(backend, workload, job, slots)
-        except Exception as error:
-            if batch > 1 and (
-                isinstance(error, OutOfMemory | MemoryError) or backend.is_out_of_memory(error)
-            ):
-                emit("batch", batch=batch, items_per_s=None, reason="memory ran out")
-                return "memory"
-            raise
-        emit("batch", batch=batch, items_per_s=rate, reason=None)
-        if rate < best * SEARCH_LOSS:
-            return "slower"
-        disappointments = 0 if rate > best * SEARCH_GAIN else disappointments + 1
-        if disappointments == 2:
-            return "level"
-        best = max(best, rate)
-        batch *= 2
-    return "cap"
-
-
-def _rate(backend: Backend, workload: Workload, job: Job, slots: list[Slot]) -> float:
-    """Items per second of a short resident burst."""
-    now = backend.clock.now_ns
-    session = backend.load(workload, job.device, slots, job.threads)
-    try:
-        for slot in range(len(slots)):
-            session.stage(slot)
-        clock.queued(session, len(slots), 1, now)
-        once = max(clock.queued(session, len(slots), 1, now), 1)
-        runs = int(min(max(SEARCH_S * 1e9 / 3 / once, 1), 10_000))
-
-        def take(first: int, count: int) -> list[int]:
-            del first
-            return [clock.queued(session, len(slots), runs, now) for _ in range(count)]
-
-        samples, _ = warm_up(take, SEARCH_S, now)
-        return workload.batch * runs / (min(samples[-3:]) / 1e9)
-    finally:
-        session.close()
-        gc.collect()
-
-
-def _workload(job: Job, backend: Backend, axes: Axes) -> tuple[Workload, int | None]:
-    """The workload and the nanoseconds its weights took to make (None: nothing was made)."""
-    workload = Workload(
-        card=job.card,
-        precision=job.precision,
-        axes=axes,
-        onnx=Path(job.onnx) if job.onnx else None,
-    )
-    if backend.format != "module" or not job.card.family:
-        return workload, None
-    start = time.perf_counter_ns()
-    module = _built(job.card)
-    return replace(workload, module=lambda: module), time.perf_counter_ns() - start
-
-
-_modules: dict[str, Any] = {}
-
-
-def _built(card: ModelCard) -> Any:
-    if card.name not in _modules:
-        _modules[card.name] = registry.builder(card)(card.name)
-    return _modules[card.name]
+def wait_for_start(emit: Emit) -> None:
+    """Say that all is ready, and wait for the instant at which the whole crew starts."""
+    emit("ready")
+    host.wait_until(int(hear()["at_ns"]))
 
 
 def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> Observations:
@@ -323,10 +179,6 @@ def _device_events(session: Session, slots: int) -> list[int]:
             return []
         times.append(elapsed)
     return times
-
-
-def _key(job: Job, purpose: str) -> str:
-    return f"{job.card.name}/{purpose}/{job.seed}"
 
 
 def _verdict(

@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from bench.system.child import Emit
+from bench.system.child import Emit, hear
 
 
 def perform(job: dict[str, Any], emit: Emit) -> None:
@@ -57,6 +57,11 @@ def hang_silently(job: dict[str, Any], emit: Emit) -> None:
     os.close(int(sys.argv[1]))
     while True:
         time.sleep(3600)
+
+
+def listen(job: dict[str, Any], emit: Emit) -> None:
+    emit("listening", stdin=sys.stdin.read())
+    emit("heard", said=hear())
 
 
 def leave_a_child(job: dict[str, Any], emit: Emit) -> None:

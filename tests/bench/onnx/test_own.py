@@ -409,7 +409,7 @@ def test_the_child_answers_with_the_card_or_the_refusal(save: Save) -> None:
         events.append({"event": event, **json.loads(json.dumps(fields))})
 
     path = str(_product(save, ["n", "k"]))
-    onnx_model.perform({"kind": "inspect", "path": path, "shapes": []}, emit)
-    onnx_model.perform({"kind": "inspect", "path": path, "shapes": ["x=Nx4"]}, emit)
+    onnx_model.perform({"path": path, "shapes": []}, emit)
+    onnx_model.perform({"path": path, "shapes": ["x=Nx4"]}, emit)
     assert "--shape x=Nx128" in events[0]["refused"]
     assert events[1]["card"]["inputs"][0]["shape"] == [4]

@@ -15,7 +15,7 @@ from bench import registry
 from bench.devices import discover
 from bench.energy.meter import Meter
 from bench.errors import HetbenchError, RefusedInput
-from bench.runner import own_model, preparing, state, trial
+from bench.runner import crew, own_model, preparing, state, trial
 from bench.runner.listener import Listener
 from bench.system import process
 from bench.system.process import Event, Outcome
@@ -29,6 +29,7 @@ def says(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = END
     """Every child says this and ends."""
 
     def run(
+        module: str,
         job: Mapping[str, Any],
         on_event: Callable[[Event], None],
         timeout_s: float,
@@ -38,7 +39,12 @@ def says(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = END
             on_event(json.loads(json.dumps(event)))
         return outcome
 
+    def work(parts: Sequence[crew.Part]) -> None:
+        for part in parts:
+            part.on_end(run(part.module, part.job, part.on_event, part.limit_s))
+
     monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(crew, "run", work)
 
 
 DEVICE = asdict(plans.target().device)
@@ -106,7 +112,11 @@ def run_trial(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome 
     says(monkeypatch, *events, outcome=outcome)
     states = state.fresh(plan)
     meter = Meter(plan.target(case), 0)
-    return trial.run(case, plan.target(case), states[case.id], 0, 0, 0, meter, Mock(spec=Listener))
+    target, listener = plan.target(case), Mock(spec=Listener)
+    attempt = trial.Attempt(case, target, states[case.id], 0, 0, 0, meter, listener)
+    records: list[Any] = []
+    trial.run([attempt], lambda attempt, record: records.append(record))
+    return records[0]
 
 
 def test_a_worker_that_says_too_much_at_once_did_not_time_out(

@@ -54,7 +54,7 @@ def play(plan: Plan, searched: Case, journal: Journal, monkeypatch: pytest.Monke
     def go(
         *events: Event, returncode: int = 0, timed_out: bool = False, stopped: bool = False
     ) -> state.CaseState:
-        def run(job: Any, on_event: Callable[[Event], None], *_: Any) -> Outcome:
+        def run(module: str, job: Any, on_event: Callable[[Event], None], *_: Any) -> Outcome:
             for event in events:
                 on_event(event)
             if stopped:
@@ -96,7 +96,7 @@ def test_an_end_of_its_own_needs_no_reason(play: Play) -> None:
     [
         ([TRYING_4], {"returncode": -11}, "the process ended with SIGSEGV"),
         ([TRYING_4], {"returncode": 3}, "the process ended with exit code 3"),
-        ([TRYING_4], {"returncode": -9, "timed_out": True}, "it took too long"),
+        ([TRYING_4], {"returncode": -9, "timed_out": True}, "the process did not end in time"),
         ([TRYING_4, {"event": "end", "status": "failed", "reason": "it broke"}], {}, "it broke"),
     ],
     ids=["signal", "exit", "timeout", "error"],

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bench.errors import HetbenchError
+from bench.system import outcome as outcomes
 from bench.system import process
 from bench.system.process import Event, Outcome
 from tests.processes import is_gone
@@ -23,17 +24,13 @@ JOBS = Path(__file__).parents[1] / "jobs"
 
 @pytest.fixture(autouse=True)
 def odd_jobs(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Children also know the jobs of this test; nothing else about them is changed."""
+    """Children can also import the jobs of this test."""
     monkeypatch.syspath_prepend(str(JOBS))
-    known = "from bench.system import child;child.JOBS['odd']='odd_jobs';"
-    boot = process._BOOT.replace("from bench.system.child", f"{known}from bench.system.child")
-    assert known in boot
-    monkeypatch.setattr(process, "_BOOT", boot)
 
 
 def run(do: str, timeout_s: float = 60, **job: Any) -> tuple[Outcome, list[Event]]:
     events: list[Event] = []
-    outcome = process.run({"kind": "odd", "do": do, **job}, events.append, timeout_s)
+    outcome = process.run("odd_jobs", {"do": do, **job}, events.append, timeout_s)
     return outcome, events
 
 
@@ -56,11 +53,11 @@ def test_what_a_library_writes_to_the_pipe_is_passed_over() -> None:
 
 
 def test_an_event_of_no_bounds_ends_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "MAX_EVENT_BYTES", 100_000)
+    monkeypatch.setattr(outcomes, "MAX_EVENT_BYTES", 100_000)
     outcome, events = run("large", size=1_000_000)
     assert not events and outcome.returncode == -signal.SIGKILL
     assert outcome.oversized and not outcome.timed_out
-    assert outcome.how == f"a message of more than {process.MAX_EVENT_BYTES >> 20} MiB"
+    assert outcome.ending == "ended with a message of more than 0 MiB"
 
 
 def test_a_number_that_json_does_not_have_is_never_sent() -> None:
@@ -102,13 +99,18 @@ def test_a_child_that_hangs_is_ended_at_its_limit(do: str) -> None:
 
 def test_the_parent_sleeps_while_the_child_works(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    real = process.select.select
+    real = process.select.poll
 
-    def select(*arguments: Any) -> Any:
-        waits.append(arguments[3])
-        return real(*arguments)
+    class Poll:
+        def __init__(self) -> None:
+            self.real = real()
+            self.register, self.unregister = self.real.register, self.real.unregister
 
-    monkeypatch.setattr(process.select, "select", select)
+        def poll(self, wait_ms: int) -> Any:
+            waits.append(wait_ms)
+            return self.real.poll(wait_ms)
+
+    monkeypatch.setattr(process.select, "poll", Poll)
     outcome, _ = run("hang", timeout_s=2.5)
     assert outcome.parent_cpu_s > 0
     # It never asks without waiting, and wakes for an event or once a second.
@@ -136,8 +138,70 @@ def test_an_interruption_ends_the_child_first(error: type[BaseException]) -> Non
         raise error
 
     with pytest.raises(error):
-        process.run({"kind": "odd", "do": "hang"}, interrupt, 60)
+        process.run("odd_jobs", {"do": "hang"}, interrupt, 60)
     assert is_gone(pids[0])
+
+
+def test_a_child_hears_what_it_is_told_and_reads_nothing_else() -> None:
+    child = process.start("odd_jobs", {"do": "listen"}, 60)
+    heard: list[Event] = []
+
+    def on_event(place: int, event: Event) -> None:
+        if event["event"] == "listening":
+            child.tell("go", at_ns=7)
+        heard.append(event)
+
+    (outcome,) = process.follow([child], on_event)
+    assert outcome.returncode == 0, outcome.printed
+    assert heard == [
+        {"event": "listening", "stdin": ""},
+        {"event": "heard", "said": {"word": "go", "at_ns": 7}},
+    ]
+
+
+def test_a_child_whose_parent_says_no_more_ends() -> None:
+    read_end, write_end = os.pipe()
+    os.close(write_end)
+    code = "from bench.system.child import hear; hear()"
+    command = [sys.executable, "-c", code, "0", str(read_end)]
+    done = subprocess.run(command, pass_fds=[read_end], timeout=60, check=False)
+    os.close(read_end)
+    assert done.returncode == 1
+
+
+def test_several_are_followed_and_one_that_hangs_does_not_hold_up_the_others() -> None:
+    jobs = [({"do": "hang_silently"}, 4), ({"do": "leave", "code": 3}, 60), ({"do": "listen"}, 60)]
+    children = [process.start("odd_jobs", job, limit_s) for job, limit_s in jobs]
+    ends: list[tuple[int, str]] = []
+
+    def on_event(place: int, event: Event) -> None:
+        if event["event"] == "listening":
+            children[place].tell("go")
+
+    def on_end(place: int, outcome: Outcome) -> None:
+        ends.append((place, outcome.ending))
+
+    outcomes = process.follow(children, on_event, on_end)
+    assert [outcome.pid for outcome in outcomes] == [child.pid for child in children]
+    assert ends[-1] == (0, "did not end in time")
+    assert set(ends[:-1]) == {(1, "ended with exit code 3"), (2, "ended with exit code 0")}
+    assert all(is_gone(child.pid) for child in children)
+
+
+def test_the_time_of_a_child_that_is_held_does_not_count() -> None:
+    held = process.start("odd_jobs", {"do": "listen"}, 3.0)
+    other = process.start("odd_jobs", {"do": "hang"}, 4.0)
+
+    def on_event(place: int, event: Event) -> None:
+        if event["event"] == "listening":
+            held.hold()
+
+    def on_end(place: int, outcome: Outcome) -> None:
+        if place == 1:
+            held.tell("go")
+
+    outcomes = process.follow([held, other], on_event, on_end)
+    assert [outcome.timed_out for outcome in outcomes] == [False, True]
 
 
 def test_only_the_tail_of_what_was_printed_is_kept_and_is_plain_text() -> None:
@@ -151,8 +215,8 @@ def test_what_the_child_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.chdir(tmp_path)
     core = min(os.sched_getaffinity(0))
     events: list[Event] = []
-    job = {"kind": "odd", "do": "look", "cores": [core]}
-    process.run(job, events.append, 60, {"HETBENCH_TEST": "here"})
+    job = {"do": "look", "cores": [core]}
+    process.run("odd_jobs", job, events.append, 60, {"HETBENCH_TEST": "here"})
     assert events == [
         {
             "event": "seen",
@@ -176,9 +240,10 @@ def test_nothing_in_the_working_folder_is_imported(
     assert len(events) == 3
 
 
-def test_an_unknown_kind_of_job_is_an_error_of_the_child() -> None:
-    outcome = process.run({"kind": "os"}, lambda event: None, 60)
-    assert outcome.returncode == 1 and outcome.printed.endswith("KeyError: 'os'")
+def test_a_module_that_is_not_there_is_an_error_of_the_child() -> None:
+    outcome = process.run("bench.nothing", {}, lambda event: None, 60)
+    assert outcome.returncode == 1
+    assert outcome.last_line == "ModuleNotFoundError: No module named 'bench.nothing'"
 
 
 def test_no_descriptor_is_left_open() -> None:
@@ -192,9 +257,9 @@ def test_no_descriptor_is_left_open() -> None:
 def test_a_killed_parent_takes_its_child_with_it() -> None:
     script = f"""
 import sys; sys.path[:] = {sys.path!r}
+from bench.system import outcome as outcomes
 from bench.system import process
-process._BOOT = {process._BOOT!r}
-process.run({{"kind": "odd", "do": "hang"}}, lambda e: print(e["pid"], flush=True), 60)
+process.run("odd_jobs", {{"do": "hang"}}, lambda e: print(e["pid"], flush=True), 60)
 """
     parent = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
     assert parent.stdout is not None
@@ -212,5 +277,5 @@ def test_a_limit_on_processes_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> 
     before = set(os.listdir("/proc/self/fd"))  # noqa: PTH208
     monkeypatch.setattr(process.subprocess, "Popen", refused)
     with pytest.raises(HetbenchError, match=r"no process could be started: .*ulimit -u"):
-        process.run({"kind": "odd"}, lambda event: None, 1.0)
+        process.run("odd_jobs", {}, lambda event: None, 1.0)
     assert set(os.listdir("/proc/self/fd")) == before  # noqa: PTH208

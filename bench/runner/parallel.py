@@ -1,0 +1,64 @@
+"""Trials of several targets at the same time: who may, and which trials make a round.
+
+In a round each target runs the next trial of its own order; the next round begins when all of them
+have ended. Between rounds nothing measures, so models are prepared and batches searched there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations, zip_longest
+
+from bench.devices.discover import Resolved
+from bench.energy.meter import Meter
+from bench.errors import UsageError
+from bench.runner.plan import Plan, Step
+
+
+def rounds(plan: Plan, steps: Sequence[Step]) -> Iterator[list[Step]]:
+    """The steps in groups that run at the same time; each alone unless the plan is parallel."""
+    if not plan.parallel:
+        yield from ([step] for step in steps)
+        return
+    targets = {case.id: case.target for case in plan.cases}
+    orders: dict[str, list[Step]] = {}
+    for step in steps:
+        orders.setdefault(targets[step.case_id], []).append(step)
+    for group in zip_longest(*orders.values()):
+        yield [step for step in group if step is not None]
+
+
+def check(plan: Plan, meters: Mapping[str, Meter]) -> None:
+    """Raises UsageError where the plan is parallel and its targets would disturb each other."""
+    if not plan.parallel:
+        return
+    if len(plan.targets) < 2:
+        raise UsageError(
+            f"--parallel is for several targets, and there is only {plan.targets[0].target}; name "
+            "more with --target, or leave it out"
+        )
+    for one, other in combinations(plan.targets, 2):
+        if (what := _shared(one, other)) is not None:
+            raise UsageError(
+                f"{one.target} and {other.target} share {what}, so they cannot be measured at the "
+                "same time; leave --parallel out, or one of them"
+            )
+    for target in plan.targets:
+        if (sensor := meters[target.target].power_sensor) is not None:
+            raise UsageError(
+                f"the sensor {sensor} reads power beside {target.target}, and of targets that run "
+                "at the same time it cannot be told whose it is; leave --parallel out"
+            )
+
+
+def _shared(one: Resolved, other: Resolved) -> str | None:
+    """What two targets have in common that only one can use at a time."""
+    a, b = one.device, other.device
+    if cores := set(a.cores) & set(b.cores):
+        return f"the CPU core {min(cores)}"
+    if locks := {*(a.locks or (a.id,))} & {*(b.locks or (b.id,))}:
+        return min(locks)
+    if a.cores and b.cores:
+        return None  # partitions of one CPU are made to run beside each other
+    boards = {a.board or a.uuid or a.id} & {b.board or b.uuid or b.id}
+    return f"the board {min(boards)}" if boards else None

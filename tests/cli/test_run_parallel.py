@@ -1,0 +1,96 @@
+"""`run --parallel`: several targets at the same time, and what happens when one goes wrong."""
+
+from __future__ import annotations
+
+import signal
+from typing import Any
+
+import pytest
+
+from tests.conftest import Cli
+
+SLOW = "simulated+wall=1+latency_us=3000@sim:0"
+QUICK = "simulated+wall=1+latency_us=2000@sim:1"
+ARGS = ("run", "smoke", "-s", "single-stream", "--parallel", "-o", "r.json")
+
+
+def named(*targets: str) -> list[str]:
+    return [word for target in targets for word in ("-t", target)]
+
+
+def span(case: Any, index: int) -> tuple[int, int]:
+    """Start and end of a trial's series on the run's clock."""
+    series = case["trials"][index]["series"]["latency"]
+    return series["start_ns"], series["end_ns"]
+
+
+def test_trials_of_two_targets_overlap_and_are_records_of_their_own(cli: Cli) -> None:
+    args = [*ARGS, "--trials", "2", "--budget", "0.5", *named(SLOW, QUICK)]
+    results = cli.json(*args)
+    assert results["run"]["parallel"] is True and results["run"]["complete"]
+    one, other = results["cases"]
+    for index in range(2):
+        a, b = span(one, index), span(other, index)
+        assert max(a[0], b[0]) < min(a[1], b[1])
+    for case in (one, other):
+        assert span(case, 0)[1] < span(case, 1)[0]
+        for index, trial in enumerate(case["trials"]):
+            planned = results["run"]["order"].index(f"{case['id']}#{index}")
+            assert (trial["index"], trial["position"], trial["status"]) == (index, planned, "ok")
+    assert len({trial["process_id"] for case in (one, other) for trial in case["trials"]}) == 4
+
+
+@pytest.mark.parametrize("phase", ["load", "run"])
+def test_a_crash_of_one_leaves_the_others_trials(cli: Cli, phase: str) -> None:
+    bad = f"simulated+wall=1+fault=crash-segv+phase={phase}@sim:1"
+    args = [*ARGS, "--trials", "1", "--budget", "0.3", *named(SLOW, bad)]
+    good, crashed = cli.json(*args, code=3)["cases"]
+    assert (good["status"], crashed["status"]) == ("ok", "crashed")
+    assert "SIGSEGV" in crashed["reason"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_what_ends_the_run_loses_nothing_that_was_finished(cli: Cli, number: int) -> None:
+    targets = named(SLOW, QUICK)
+    run = cli.start(*ARGS, "--trials", "2", "--budget", "3", *targets)
+    journal = cli.folder / "r.json.journal"
+    kept = b""
+    while kept.count(b'"trial":') < 2 or not kept.endswith(b"\n"):
+        assert run.poll() is None
+        kept = journal.read_bytes() if journal.exists() else b""
+    run.send_signal(number)
+    run.communicate()
+    assert run.returncode == (130 if number == signal.SIGINT else -number)
+    if number == signal.SIGINT:
+        stopped = cli.json("show", "r.json")["cases"]
+        assert [case["trials"][0]["status"] for case in stopped] == ["ok", "ok"]
+    assert journal.read_bytes().startswith(kept)
+    results = cli.json("run", "--resume", str(journal))
+    assert results["run"]["complete"] and results["run"]["parallel"]
+    assert [[one["status"] for one in case["trials"]] for case in results["cases"]] == [
+        ["ok", "ok"],
+        ["ok", "ok"],
+    ]
+    for case in results["cases"]:
+        assert f'"process_id":{case["trials"][0]["process_id"]},'.encode() in kept
+
+
+def test_targets_that_share_a_device_are_refused(cli: Cli) -> None:
+    done = cli(*ARGS, *named("simulated@sim:0", "simulated+latency_us=7@sim:0"))
+    assert done.returncode == 2
+    assert "cannot be measured at the same time; leave --parallel out" in done.stderr
+    assert not list(cli.folder.glob("r.json*"))
+
+
+def test_a_single_target_is_refused(cli: Cli) -> None:
+    done = cli(*ARGS, "--dry-run", *named("simulated@sim:0"))
+    assert done.returncode == 2
+    assert "--parallel is for several targets, and there is only simulated@sim:0" in done.stderr
+
+
+def test_where_power_is_read_it_is_refused(cli: Cli) -> None:
+    state = {"HETBENCH_SIMULATED_STATE": str(cli.folder / "state")}
+    done = cli(*ARGS, *named(SLOW, QUICK), env=state)
+    assert done.returncode == 2
+    assert "reads power" in done.stderr and "leave --parallel out" in done.stderr
+    assert not list(cli.folder.glob("r.json*"))
