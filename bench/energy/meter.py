@@ -15,7 +15,6 @@ from bench import registry, sensors
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.devices.cpu import cpu_device
-from bench.devices.discover import Resolved
 from bench.energy import figures as energy
 from bench.energy.sampler import Sampler
 from bench.figures.metrics import derive
@@ -23,6 +22,7 @@ from bench.results.records import EnergyFigure, Metric, Samples, SensorRecord, T
 from bench.results.samples import pack
 from bench.sensor import Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
+from bench.target import Resolved
 
 POWER = ("energy_j", "power_w", "power_average_w")
 NODE = SensorSpec(kind="ipmi", scope="node")

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from bench import __version__
-from bench.devices.discover import Resolved
 from bench.suite import Case, Suite
 from bench.system.environment import Environment
+from bench.target import Resolved
 
 MAX_SEED = 2**32 - 1
 
