@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from bench.adapter import Adapter, OnnxProvider
+from bench.adapter import Adapter
 from bench.device import Device
 from bench.devices import smi as listing
 from bench.devices.cpu import cpu_device
 from bench.system import command
+from bench.way import OnnxProvider
 
 from . import _ort_providers as providers
 

@@ -16,9 +16,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from bench.adapter import Adapter, OnnxProvider
+from bench.adapter import Adapter
 from bench.errors import UsageError
 from bench.registry import unknown
+from bench.way import OnnxProvider
 
 try:
     import onnxruntime as ort

@@ -12,11 +12,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
-from bench.adapter import Adapter, OnnxProvider
+from bench.adapter import Adapter
 from bench.backend import Availability, Backend, Session
 from bench.device import Device
 from bench.devices import cpu
 from bench.errors import Unsupported
+from bench.way import OnnxProvider
 from bench.workload import Slot, Workload
 
 from . import _ort_devices

@@ -16,13 +16,14 @@ import torch
 from torch import nn
 
 from bench import registry
-from bench.adapter import Adapter, TorchPlugin
+from bench.adapter import Adapter
 from bench.backend import Availability, Backend, Session
 from bench.device import Device
 from bench.devices import cpu
 from bench.errors import UsageError
 from bench.language.plain import first_line
 from bench.settings import patterns
+from bench.way import TorchPlugin
 from bench.workload import Slot, Workload
 
 from . import _torch_devices

@@ -7,87 +7,21 @@ and runs nothing.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Literal, get_args
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, fields, replace
+from typing import Any, get_args
 
 from bench.device import Device
-from bench.model import PRECISIONS
 from bench.sensor import Quantity, Scope
-from bench.settings import patterns
+from bench.settings import patterns, words
+from bench.way import OnnxProvider, TorchPlugin, Way
 
 PLACEHOLDERS = ("index", "uuid", "card", "chip")
 """What a command or pattern may name in braces: the device as the vendor's own tool knows it."""
 GROUPS = (*PLACEHOLDERS, "name", "memory_mib")
 """Groups a device list's pattern may have."""
-
-_WORD = re.compile(r"[a-z][a-z0-9_-]*")
-_NAME = re.compile(r"[A-Za-z][\w.+-]*")
-_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_PLACEHOLDER = re.compile(r"\{([a-z]+)\}")
-
-
-@dataclass(frozen=True, slots=True)
-class TorchPlugin:
-    """How torch reaches this kind of device."""
-
-    device: str
-    """Device type in torch's own device strings, for example `npu`."""
-    module: str = ""
-    """Plug-in to import first; empty when torch itself knows the device."""
-    names: str = ""
-    """Regular expression searched in the device name. Needed where several vendors answer to one
-    device type, as the CUDA-compatible stacks do; empty: claims what no other adapter claims."""
-    remedy: str = ""
-    """What to install when the plug-in is missing."""
-
-    def __post_init__(self) -> None:
-        _matches(_WORD, self.device, "a torch device type such as npu")
-        if self.module:
-            _matches(_MODULE, self.module, "a dotted module name")
-        patterns.check(self.names)
-        _shown(self.remedy)
-
-
-@dataclass(frozen=True, slots=True)
-class OnnxProvider:
-    """One ONNX Runtime execution provider that reaches this kind of device."""
-
-    name: str
-    """Word used in targets: `OpenVINO` in `onnxruntime+OpenVINO@cpu:0`."""
-    provider: str
-    """Full name as ONNX Runtime knows it, for example `CANNExecutionProvider`."""
-    kind: str = ""
-    """Kind of device it runs on, if not the adapter's own."""
-    module: str = ""
-    """For a plug-in provider: Python package that carries the library. Empty: built in."""
-    library: str = "get_library_path"
-    """Function or attribute of `module` that gives the library's path."""
-    device_type: Literal["", "CPU", "GPU", "NPU"] = ""
-    """For a plug-in provider: which of its hardware devices to use; empty: all."""
-    options: Mapping[str, str] = field(default_factory=dict)
-    """Provider options. `{index}` is the device's index, `{module}` the folder of `module` and
-    `{threads}` the number of host threads a trial may use."""
-    precisions: tuple[str, ...] = ("fp32", "int8")
-    """Precisions the provider computes in, as its documentation says."""
-    remedy: str = ""
-    """What to install when the provider is missing."""
-
-    def __post_init__(self) -> None:
-        _matches(_NAME, self.name, "a provider's short name")
-        _matches(_NAME, self.provider, "a provider's full name")
-        if self.kind:
-            _matches(_WORD, self.kind, "a kind of device such as npu")
-        if self.module:
-            _matches(_MODULE, self.module, "a dotted module name")
-        _matches(_VARIABLE, self.library, "the name of a function or attribute")
-        _shown(self.remedy)
-        for precision in self.precisions:
-            _known(precision, PRECISIONS, "precision")
-        for text in self.options.values():
-            _placeholders(text, ("index", "module", "threads"))
+OF_A_BACKEND = {"backend": True}
+"""Marks an adapter's table that is called as the backend is which it teaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +50,23 @@ class SensorSpec:
     options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        _matches(_WORD, self.kind, "a kind of sensor such as command")
+        words.matches(words.WORD, self.kind, "a kind of sensor such as command")
         if (self.kind == "command") != bool(self.command and self.patterns):
             raise ValueError(
                 "command and patterns belong to a sensor of kind command, which needs both"
             )
         for text in self.command:
-            _placeholders(text, PLACEHOLDERS)
+            words.placeholders(text, PLACEHOLDERS)
         patterns.check(self.require)
         for pattern in (self.select, *self.patterns.values()):
-            _placeholders(pattern, PLACEHOLDERS)
-            patterns.check(_PLACEHOLDER.sub("0", pattern))
+            words.placeholders(pattern, PLACEHOLDERS)
+            patterns.check(words.PLACEHOLDER.sub("0", pattern))
         for quantity, pattern in self.patterns.items():
-            _known(quantity, get_args(Quantity), "quantity")
-            if patterns.groups(_PLACEHOLDER.sub("0", pattern)) < 1:
+            words.known(quantity, get_args(Quantity), "quantity")
+            if patterns.groups(words.PLACEHOLDER.sub("0", pattern)) < 1:
                 raise ValueError(f"the pattern of {quantity} has no group for the number")
         for quantity, factor in self.scale.items():
-            _known(quantity, tuple(self.patterns), "quantity of patterns")
+            words.known(quantity, tuple(self.patterns), "quantity of patterns")
             if not 0 < factor < 1e18:
                 raise ValueError(f"the scale of {quantity} is not a positive number")
         if not 0.001 <= self.update_period_s <= 3600:
@@ -159,7 +93,7 @@ class DeviceList:
         patterns.check(self.pattern)
         groups = patterns.names(self.pattern)
         for group in groups:
-            _known(group, GROUPS, "group")
+            words.known(group, GROUPS, "group")
         if not groups.keys() & {"index", "card"}:
             raise ValueError("the pattern has neither a group 'index' nor a group 'card'")
 
@@ -173,8 +107,8 @@ class Adapter:
     kind: str
     """Word before the colon in device ids: `npu` in `npu:0`."""
     title: str = ""
-    torch: TorchPlugin | None = None
-    onnxruntime: tuple[OnnxProvider, ...] = ()
+    torch: TorchPlugin | None = field(default=None, metadata=OF_A_BACKEND)
+    onnxruntime: tuple[OnnxProvider, ...] = field(default=(), metadata=OF_A_BACKEND)
     visible_devices: tuple[str, ...] = ()
     """Environment variables that hide devices, the one that decides first."""
     collective: str = ""
@@ -187,16 +121,51 @@ class Adapter:
     reaches the device."""
 
     def __post_init__(self) -> None:
-        _matches(_WORD, self.name, "an adapter's name: small letters, digits, - and _")
-        _matches(_WORD, self.kind, "a kind of device such as npu")
+        words.matches(words.WORD, self.name, "an adapter's name: small letters, digits, - and _")
+        words.matches(words.WORD, self.kind, "a kind of device such as npu")
         for text in (self.vendor, self.title):
-            _shown(text)
+            words.shown(text)
         if self.backend:
-            _matches(_WORD, self.backend, "the name of a backend")
+            words.matches(words.WORD, self.backend, "the name of a backend")
         for variable in self.visible_devices:
-            _matches(_VARIABLE, variable, "the name of an environment variable")
+            words.matches(words.VARIABLE, variable, "the name of an environment variable")
         if self.collective:
-            _matches(_WORD, self.collective, "the name of a torch.distributed backend")
+            words.matches(words.WORD, self.collective, "the name of a torch.distributed backend")
+
+    def ways(self) -> tuple[Way, ...]:
+        """Every way the adapter names to its devices."""
+        found = [
+            table.way(backend, self.kind, first=table is tables[0])
+            for backend, tables in self._tables()
+            for table in tables
+        ]
+        if self.backend:
+            found.append(Way(self.backend, self.kind, alone=True))
+        return tuple(found)
+
+    def astray(self, way: Way, name: str) -> Adapter | None:
+        """The adapter with one way of this backend, to something called `name` that nobody has.
+
+        None where the way is a backend of the adapter's own, which leads nowhere else.
+        """
+        for backend, tables in self._tables():
+            if backend == way.backend:
+                lost = next(
+                    table.astray(name)
+                    for table in tables
+                    if table.way(backend, self.kind, first=table is tables[0]) == way
+                )
+                several = isinstance(getattr(self, backend), tuple)
+                changes: dict[str, Any] = {backend: (lost,) if several else lost}
+                return replace(self, **changes)
+        return None
+
+    def _tables(self) -> Iterator[tuple[str, tuple[TorchPlugin | OnnxProvider, ...]]]:
+        """Backend -> what the adapter says of it, for those that it says something of."""
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.metadata == OF_A_BACKEND and value:
+                yield one.name, value if isinstance(value, tuple) else (value,)
 
 
 def fill(text: str, device: Device) -> str:
@@ -218,7 +187,7 @@ def fill_pattern(pattern: str, device: Device) -> str:
 
 def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
     facts = device.properties
-    if "identity" in facts and _PLACEHOLDER.search(text):
+    if "identity" in facts and words.PLACEHOLDER.search(text):
         raise ValueError(facts["identity"])
     if "{uuid}" in text and not device.uuid:
         raise ValueError(f"{device.id} has no UUID or bus id")
@@ -229,27 +198,6 @@ def _fill(text: str, device: Device, quote: Callable[[str], str]) -> str:
         "card": facts.get("card", index),
         "chip": facts.get("chip", "0"),
     }
-    return _PLACEHOLDER.sub(
+    return words.PLACEHOLDER.sub(
         lambda match: quote(values[match[1]]) if match[1] in values else match[0], text
     )
-
-
-def _matches(shape: re.Pattern[str], text: str, what: str) -> None:
-    if len(text) > 100 or shape.fullmatch(text) is None:
-        raise ValueError(f"{text!r} is not usable as {what}")
-
-
-def _shown(text: str) -> None:
-    """Refuse what could rewrite the terminal or the report it is shown in."""
-    if len(text) > 300 or not text.isprintable():
-        raise ValueError(f"{text[:40]!r} is not one line of at most 300 printable characters")
-
-
-def _known(word: str, words: tuple[str, ...], what: str) -> None:
-    if word not in words:
-        raise ValueError(f"{word!r} is no {what}; known: {', '.join(words)}")
-
-
-def _placeholders(text: str, known: tuple[str, ...]) -> None:
-    for match in _PLACEHOLDER.finditer(text):
-        _known(match[1], known, "placeholder")

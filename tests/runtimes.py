@@ -7,6 +7,7 @@ import functools
 from bench import registry
 from bench.devices import discover
 from bench.errors import Unavailable
+from bench.target import Target
 
 
 @functools.cache
@@ -15,10 +16,8 @@ def unavailable(target: str) -> str | None:
 
     Raises UsageError for what is no target: a misspelt one must not look absent.
     """
-    wanted = discover.named([target], registry.adapters().values())
-    found = discover.discover(wanted)
     try:
-        discover.resolve(target, found)
+        discover.resolve([Target.parse(target)], registry.adapters().values())
     except Unavailable as error:
         return str(error)
     return None

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 
 WORDS = {
     *("adapter", "axes", "backend", "clocks", "device", "model", "registry", "sensor", "suite"),
-    *("target", "weights", "workload"),
+    *("target", "way", "weights", "workload"),
 }
 """The contracts."""
 FLOORS: dict[str, tuple[str, ...]] = {

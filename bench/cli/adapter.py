@@ -12,7 +12,7 @@ from bench.language.translate import tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter
-    from bench.devices.discover import Found, Resolved
+    from bench.target import Found
 
 adapter = typer.Typer(
     help=tr("List, show, begin and check what teaches hetbench a kind of device."),
@@ -35,21 +35,21 @@ def list_adapters(
 ) -> None:
     """One row for each way an adapter names to its devices: those that are here, or with --all
     every one. JSON holds all of them either way."""
-    found = common.find_by_name(adapter, trust_adapter, names or [])
+    found = common.find(adapter, trust_adapter, names or [])
     shown = found if every or names else common.present(found)
     if json:
         common.print_json(
             [
                 {
-                    "adapter": one.candidate.adapter.name,
-                    "vendor": one.candidate.adapter.vendor,
-                    "backend": one.candidate.backend,
-                    "options": dict(one.candidate.options),
-                    "available": one.reason is None,
-                    "reason": one.reason,
-                    "targets": [one.target(device.id) for device in one.devices],
+                    "adapter": answer.candidate.adapter.name,
+                    "vendor": answer.candidate.adapter.vendor,
+                    "backend": answer.candidate.way.backend,
+                    "options": dict(answer.candidate.options),
+                    "available": answer.reason is None,
+                    "reason": answer.reason,
+                    "targets": [answer.target(device.id) for device in answer.devices],
                 }
-                for one in found
+                for answer in found
             ]
         )
         return
@@ -57,12 +57,12 @@ def list_adapters(
         [tr("adapter"), tr("backend"), tr("available"), tr("targets, or why not")],
         (
             (
-                one.candidate.adapter.name,
-                "+".join([one.candidate.backend, *one.candidate.options]),
-                tr("yes") if one.reason is None else tr("no"),
-                _targets(one),
+                answer.candidate.adapter.name,
+                "+".join([answer.candidate.way.backend, *answer.candidate.options]),
+                tr("yes") if answer.reason is None else tr("no"),
+                _targets(answer),
             )
-            for one in shown
+            for answer in shown
         ),
     )
     if shown is not found:
@@ -159,13 +159,16 @@ def check(
     from rich.text import Text
 
     from bench.conformance.check import check as conform
+    from bench.devices import discover
     from bench.report import conformance
     from bench.runner.execute import stoppable
     from bench.system import files, lock
+    from bench.target import Target
 
     if out is not None:
         files.check_target(out, force)
-    resolved = _resolve(target, common.find(adapter, trust_adapter, [target]))
+    adapters = common.adapters(adapter, trust_adapter)
+    (resolved,) = discover.resolve([Target.parse(target)], adapters)
     console = common.console(stderr=True)
 
     def tell(text: str) -> None:
@@ -187,10 +190,3 @@ def check(
         if path != out:
             common.complain(f"{out} is there meanwhile and stays; the report is {path}")
     raise typer.Exit(0 if report.passed else 1)
-
-
-def _resolve(target: str, found: list[Found]) -> Resolved:
-    """The target on this machine; raises Unavailable when it is there by name alone."""
-    from bench.devices import discover
-
-    return discover.resolve(target, found)

@@ -1,4 +1,4 @@
-"""What the commands share: the one way out for text, and finding targets.
+"""What the commands share: the one way out for text, and finding devices.
 
 Everything printed passes `bench.cli.console.Console` or `bench.language.plain`, or is JSON in
 ASCII: text of files, devices and their software acts on no terminal, and every encoding can
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from bench.adapter import Adapter
     from bench.cli.console import Console
-    from bench.devices.discover import Found
+    from bench.target import Found
 
 JSON = typer.Option(False, "--json", help=tr("Print JSON and nothing else on standard output."))
 ADAPTER = typer.Option(
@@ -187,16 +187,7 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     return list(found.values())
 
 
-def find(files: Sequence[str], trusted: bool, targets: Sequence[str] = ()) -> list[Found]:
-    """Ask what the targets can mean, or every candidate when none is named."""
-    from bench.devices import discover
-
-    known = adapters(files, trusted)
-    wanted = discover.named(targets, known) if targets else discover.candidates(known)
-    return discover.discover(wanted)
-
-
-def find_by_name(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
+def find(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
     """Ask all that the named adapters name, or every adapter; raises UsageError for an unknown."""
     from bench import registry
     from bench.devices import discover
@@ -205,9 +196,9 @@ def find_by_name(files: Sequence[str], trusted: bool, names: Sequence[str]) -> l
     for name in names:
         if name not in known:
             raise registry.unknown("adapter", name, known)
-    return discover.discover(discover.candidates(known[name] for name in names or known))
+    return discover.find(known[name] for name in names or known)
 
 
 def present(found: Sequence[Found]) -> list[Found]:
     """What is really here: an answer with a device that is no simulated one."""
-    return [one for one in found if one.reason is None and not one.simulated]
+    return [answer for answer in found if answer.reason is None and not answer.simulated]

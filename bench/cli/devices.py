@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from bench.cli import common
 from bench.language.translate import tr
+
+if TYPE_CHECKING:
+    from bench.device import Device
+    from bench.target import Found
 
 
 def add_to(app: typer.Typer) -> None:
@@ -28,31 +34,32 @@ def devices(
 
     from bench.report import format
 
-    found = common.find_by_name(adapter, trust_adapter, names or [])
+    found = common.find(adapter, trust_adapter, names or [])
     shown = found if every or names else common.present(found)
-    rows = [(one, device) for one in (found if json else shown) for device in one.devices]
-    absent = [one for one in found if one.reason is not None]
+    asked = found if json else shown
+    rows = [(answer, device) for answer in asked for device in answer.devices]
+    absent = [answer for answer in found if answer.reason is not None]
     if json:
         common.print_json(
             {
                 "targets": [
                     {
-                        "target": one.target(device.id),
-                        "adapter": one.candidate.adapter.name,
-                        "simulated": one.simulated,
-                        "versions": dict(one.versions),
+                        "target": answer.target(device.id),
+                        "adapter": answer.candidate.adapter.name,
+                        "simulated": answer.simulated,
+                        "versions": dict(answer.versions),
                         "device": asdict(device),
                     }
-                    for one, device in rows
+                    for answer, device in rows
                 ],
                 "unavailable": [
                     {
-                        "backend": one.candidate.backend,
-                        "adapter": one.candidate.adapter.name,
-                        "options": dict(one.candidate.options),
-                        "reason": one.reason,
+                        "backend": answer.candidate.way.backend,
+                        "adapter": answer.candidate.adapter.name,
+                        "options": dict(answer.candidate.options),
+                        "reason": answer.reason,
                     }
-                    for one in absent
+                    for answer in absent
                 ],
             }
         )
@@ -62,13 +69,14 @@ def devices(
             [tr("target"), tr("device"), tr("vendor"), tr("memory"), tr("identity")],
             (
                 (
-                    one.target(device.id) + (f"  ({tr('simulated')})" if one.simulated else ""),
+                    answer.target(device.id)
+                    + (f"  ({tr('simulated')})" if answer.simulated else ""),
                     device.name,
                     device.vendor or format.NONE,
                     format.size(device.memory_bytes),
                     device.uuid or format.NONE,
                 )
-                for one, device in rows
+                for answer, device in rows
             ),
         )
         common.say("")
@@ -80,10 +88,16 @@ def devices(
             [tr("not available"), tr("backend"), tr("reason")],
             (
                 (
-                    one.candidate.adapter.name,
-                    "+".join([one.candidate.backend, *one.candidate.options]),
-                    tr(one.reason or ""),
+                    answer.candidate.adapter.name,
+                    "+".join([answer.candidate.way.backend, *answer.candidate.options]),
+                    tr(answer.reason or ""),
                 )
-                for one in absent
+                for answer in absent
             ),
         )
+
+
+def _written(answer: Found, device: Device) -> str:
+    """The target, and whether its device exists."""
+    target = answer.target(device.id)
+    return f"{target}  ({tr('simulated')})" if answer.simulated else target

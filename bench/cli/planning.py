@@ -12,11 +12,12 @@ from bench.language.translate import tr
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.devices.discover import Found, Resolved
+    from bench.adapter import Adapter
     from bench.errors import UsageError
     from bench.model import ModelCard
     from bench.runner.plan import Plan
     from bench.suite import Suite
+    from bench.target import Resolved
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ def make(asked: Asked) -> Plan:
         asked.budget_s,
         asked.axes,
     )
-    found = common.find(asked.adapters, asked.trust_adapter, asked.targets)
-    targets = _targets(asked.targets, found, cards)
+    adapters = common.adapters(asked.adapters, asked.trust_adapter)
+    targets = _targets(asked.targets, adapters, cards)
     cases = suites.cases(chosen, [one.target for one in targets], cards)
     if not cases:
         raise _nothing(chosen, targets)
@@ -117,21 +118,24 @@ def _own_models(onnx: Path | None, shapes: list[str], axes: list[str]) -> list[M
 
 
 def _targets(
-    wanted: Sequence[str], found: Sequence[Found], own: Sequence[ModelCard]
+    texts: Sequence[str], adapters: Sequence[Adapter], own: Sequence[ModelCard]
 ) -> list[Resolved]:
     """The named targets, or every real one, of a person's own model every one that can run it;
     raises Unavailable when there is none."""
     from bench.devices import discover
     from bench.errors import Unavailable
+    from bench.target import Target
 
-    names = list(wanted) or discover.defaults(found, "onnx" if own else "")
-    if not names:
+    if texts:
+        resolved = discover.resolve([Target.parse(text) for text in texts], adapters)
+    else:
+        resolved = discover.defaults(adapters, "onnx" if own else "")
+    if not resolved:
         if own:
             raise Unavailable(
                 "no target that runs an ONNX file was found here; 'hetbench devices --all' says why"
             )
         raise Unavailable("no target was found here; 'hetbench devices --all' says why")
-    resolved = [discover.resolve(name, found) for name in names]
     return list({one.target: one for one in resolved}.values())
 
 

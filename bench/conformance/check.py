@@ -16,16 +16,16 @@ from typing import get_args
 from bench import registry
 from bench.conformance import preparing, sensing
 from bench.conformance.context import Files, Job, Listed
-from bench.conformance.preparing import ORDER, PROBE, Tell, how, hung, prepare
+from bench.conformance.preparing import ORDER, Tell, how, hung, prepare, probe_model
 from bench.conformance.verdict import Check, Report, Status
 from bench.devices import datasheet
-from bench.devices.discover import Resolved
 from bench.energy.meter import own_sensors
 from bench.language.plain import short
 from bench.model import PRECISIONS, ModelCard, Precision
 from bench.results.telemetry import Window
 from bench.system import cache, process
 from bench.system.utc import timestamp
+from bench.target import Resolved
 
 LIMIT_S = 120.0
 """Most time of one check; a compiler's time is in it."""
@@ -109,7 +109,7 @@ def _job(
         limit_s=limit_s,
         checks=(),
         precision=precision,
-        probe=registry.model(PROBE),
+        probe=probe_model(),
         cards=tuple(cards),
         files=tuple(files),
         peak_flops=peak,

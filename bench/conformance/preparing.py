@@ -7,18 +7,34 @@ from dataclasses import asdict
 
 from bench import registry
 from bench.conformance.context import Files
-from bench.devices.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
-from bench.model import ModelCard, Precision
+from bench.model import PRECISIONS, ModelCard, Precision
 from bench.system import process
+from bench.target import Resolved
 
-PROBE = "resnet8"
-"""The model of every check that needs only one: small, with convolutions and a matrix product."""
 ORDER: tuple[Precision, ...] = ("fp32", "tf32", "bf16", "fp16", "int8")
 """Precision of the checks: the first that the device supports."""
 PREPARE_S = 600.0
 
 Tell = Callable[[str], None]
+
+
+def probe_model() -> ModelCard:
+    """The model of every check that needs only one: the smallest that is fit for all."""
+    fitting = [card for card in registry.models().values() if _is_fit(card)]
+    return min(fitting, key=lambda card: card.parameters)
+
+
+def _is_fit(card: ModelCard) -> bool:
+    """Whether it has convolutions and a matrix product, as a convolutional classifier has both,
+    takes floats, as other inputs that are hardly different may not matter, and is defined in every
+    precision."""
+    return (
+        card.channels_last
+        and all(limit.top1 is not None for limit in card.tolerance.values())
+        and all(spec.dtype.startswith("float") for spec in card.inputs)
+        and set(PRECISIONS) <= set(card.precisions)
+    )
 
 
 def prepare(
@@ -30,12 +46,12 @@ def prepare(
 ) -> list[Files]:
     """Files of every model at fp32 and of the probe model at each precision; or, with a precision,
     of the other models at that one."""
-    probe = registry.model(PROBE)
+    probe = probe_model()
     if precision is None:
         wanted = [(probe, one) for one in ORDER]
-        wanted += [(card, ORDER[0]) for card in cards if card.name != PROBE]
+        wanted += [(card, ORDER[0]) for card in cards if card.name != probe.name]
     else:
-        wanted = [(card, precision) for card in cards if card.name != PROBE]
+        wanted = [(card, precision) for card in cards if card.name != probe.name]
     found: dict[str, Files] = {}
 
     def on_event(event: process.Event) -> None:
@@ -83,12 +99,13 @@ def prepare(
 
 
 def precision(target: Resolved, files: Sequence[Files]) -> Precision:
-    probes = {one.precision: one for one in files if one.model == PROBE}
+    name = probe_model().name
+    probes = {one.precision: one for one in files if one.model == name}
     for precision in ORDER:
         if probes[precision].refusal is None:
             return precision
     raise HetbenchError(
-        f"{target.target} cannot be checked: it refuses {PROBE} in every precision, in "
+        f"{target.target} cannot be checked: it refuses {name} in every precision, in "
         f"{ORDER[0]} because {probes[ORDER[0]].refusal}"
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import numpy as np
 
@@ -56,12 +56,10 @@ def probe_reasons(context: Context) -> Found:
 
 def _broken(backend: str, adapter: Adapter) -> Iterator[tuple[str, Adapter]]:
     """The adapter, naming things that do not exist."""
-    if backend == "torch" and adapter.torch is not None:
-        plugin = replace(adapter.torch, module=ABSENT, device="absent")
-        yield "a plug-in", replace(adapter, torch=plugin)
-    if backend == "onnxruntime" and adapter.onnxruntime:
-        provider = replace(adapter.onnxruntime[0], provider=f"{ABSENT}Provider", module="", kind="")
-        yield "a provider", replace(adapter, onnxruntime=(provider,))
+    for way in adapter.ways():
+        lost = adapter.astray(way, ABSENT) if way.backend == backend else None
+        if lost is not None:
+            yield ("a provider" if way.option else "a plug-in"), lost
 
 
 def devices_stable(context: Context) -> Found:

@@ -15,7 +15,6 @@ from bench import registry, sensors
 from bench.adapter import SensorSpec
 from bench.device import Device
 from bench.devices.cpu import cpu_device
-from bench.devices.discover import Resolved
 from bench.energy.figures import figures
 from bench.energy.sampler import Sampler
 from bench.energy.warnings import warnings
@@ -26,6 +25,7 @@ from bench.results.telemetry import SensorRecord, Telemetry, Window
 from bench.results.trial import Metric, Trial
 from bench.sensor import POWER, Recording, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
+from bench.target import Resolved
 
 NODE = SensorSpec(kind="ipmi", scope="node")
 """The board management controller sees the whole node, whatever devices are in it."""

@@ -15,12 +15,12 @@ from typing import Any
 from bench import __version__, registry
 from bench.adapter import Adapter
 from bench.devices import discover
-from bench.devices.discover import Resolved
 from bench.errors import RefusedInput
 from bench.model import ModelCard
 from bench.runner.plan import Plan
 from bench.system import environment
 from bench.system.cache import file_digest
+from bench.target import Resolved, Target
 
 MACHINE = (
     *("hostname", "architecture", "product", "cpu_model", "sockets", "physical_cores"),
@@ -73,13 +73,12 @@ def _targets(plan: Plan, adapters: Mapping[str, Adapter]) -> list[Resolved]:
                 f"{target.target} was measured with the adapter {target.adapter.name!r}, which is "
                 "not known here; name its file with --adapter"
             )
-    names = [target.target for target in plan.targets]
-    found = discover.discover(discover.named(names, adapters.values()))
-    targets = [discover.resolve(name, found) for name in names]
-    for name, target in zip(names, targets, strict=True):
-        if target.target != name:
-            raise RefusedInput(f"the target {name!r} of the journal is written {target.target}")
-    return targets
+    targets = [Target.parse(target.target) for target in plan.targets]
+    resolved = discover.resolve(targets, adapters.values())
+    for was, now in zip(plan.targets, resolved, strict=True):
+        if now.target != was.target:
+            raise RefusedInput(f"the target {was.target!r} of the journal is written {now.target}")
+    return resolved
 
 
 def _target(was: Resolved, now: Resolved) -> Iterator[str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations, zip_longest
 
-from bench.devices.discover import Resolved
 from bench.energy.meter import Meter
 from bench.errors import UsageError
 from bench.runner.plan import Plan, Step
+from bench.target import Resolved
 
 
 def rounds(plan: Plan, steps: Sequence[Step]) -> Iterator[list[Step]]:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bench import __version__
-from bench.devices.discover import Resolved
 from bench.suite import Case, Suite
 from bench.system.environment import Environment
 from bench.system.utc import timestamp
+from bench.target import Resolved
 
 MAX_SEED = 2**32 - 1
 

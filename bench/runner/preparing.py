@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
-from bench.devices.discover import Resolved
 from bench.errors import CannotWrite, HetbenchError
 from bench.results.trial import Status
 from bench.runner.listener import Listener
@@ -21,6 +20,7 @@ from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.suite import Case
 from bench.system import cache, process
+from bench.target import Resolved
 
 AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0

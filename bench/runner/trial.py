@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.devices.discover import Resolved
 from bench.energy.meter import Meter, energy_metrics
 from bench.figures.metrics import derive
 from bench.figures.stats import Estimate
@@ -26,6 +25,7 @@ from bench.sensor import Recording
 from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
 from bench.system.utc import timestamp
+from bench.target import Resolved
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE

@@ -38,7 +38,7 @@ def _ask(candidate: Candidate) -> dict[str, Any]:
         "misused": False,
     }
     try:
-        kind = registry.backend(candidate.backend)
+        kind = registry.backend(candidate.way.backend)
         answer["format"] = kind.format
         backend = kind(candidate.adapter, candidate.options)
         availability = backend.probe()
@@ -49,9 +49,9 @@ def _ask(candidate: Candidate) -> dict[str, Any]:
         traceback.print_exc()
         failure = f"the probe of {candidate.adapter.name} failed: {type(error).__name__}: {error}"
         return {**answer, "reason": failure}
-    reason = availability.reason
+    name, reason = candidate.way.backend, availability.reason
     if availability.available and not devices:
-        reason = f"{candidate.backend} works, but finds no device of {candidate.adapter.vendor}"
+        reason = f"{name} works, but finds no device of {candidate.adapter.vendor}"
     return {
         **answer,
         "reason": reason,

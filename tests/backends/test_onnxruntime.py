@@ -17,12 +17,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from bench import registry
-from bench.adapter import Adapter, DeviceList, OnnxProvider
+from bench.adapter import Adapter, DeviceList
 from bench.axes import Term
 from bench.backend import Backend
 from bench.device import Device
 from bench.errors import Unsupported, UsageError
 from bench.model import InputSpec, ModelCard, Tolerance
+from bench.way import OnnxProvider
 from bench.workload import Slot, Workload
 
 needs_openvino = pytest.mark.needs_target("onnxruntime+OpenVINO@cpu:0")

@@ -15,13 +15,14 @@ from bench.plugins.backends import _torch_accelerator as accelerator
 from torch import nn
 
 from bench import registry
-from bench.adapter import Adapter, TorchPlugin
+from bench.adapter import Adapter
 from bench.axes import Term
 from bench.backend import Session
 from bench.device import Device
 from bench.devices import cpu
 from bench.errors import UsageError
 from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
+from bench.way import TorchPlugin
 from bench.workload import Rank, Slot, Workload
 
 TorchBackend: Any = registry.backend("torch")

@@ -7,7 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from bench.conformance.preparing import probe_model
 from tests.conftest import Cli
+
+PROBE = probe_model().name
 
 EVIL = """
 name = "evil"
@@ -92,7 +95,7 @@ def test_new_writes_what_show_and_check_take(cli: Cli) -> None:
         ("torc@cpu:0", 2, "torch"),
         ("simulated@sim:99", 2, "sim:"),
         ("simulated+speed=9@sim:0", 2, "speed"),
-        ("simulated+memory_mib=0.01@sim:0", 3, "refuses resnet8 in every precision"),
+        ("simulated+memory_mib=0.01@sim:0", 3, f"refuses {PROBE} in every precision"),
     ],
 )
 def test_what_cannot_be_checked(cli: Cli, target: str, code: int, says: str) -> None:

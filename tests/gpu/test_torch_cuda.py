@@ -11,10 +11,11 @@ import torch
 from torch import nn
 
 from bench import registry
-from bench.adapter import Adapter, TorchPlugin
+from bench.adapter import Adapter
 from bench.axes import Term
 from bench.backend import Session
 from bench.model import Arrays, InputSpec, ModelCard, Precision, Tolerance
+from bench.way import TorchPlugin
 from bench.workload import Slot, Workload
 
 pytestmark = [

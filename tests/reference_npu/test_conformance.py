@@ -26,10 +26,10 @@ from bench.devices import discover
 from bench.settings import toml
 from bench.adapter import Adapter
 from bench.conformance import check, preparing
+from bench.target import Target
 
 adapter = toml.load(Adapter, Path(sys.argv[1]))
-found = discover.discover(discover.named(["torch@refnpu:0"], [adapter]))
-target = discover.resolve("torch@refnpu:0", found)
+(target,) = discover.resolve([Target.parse("torch@refnpu:0")], [adapter])
 cards = [registry.model("resnet8"), registry.model("minilm-l6")]
 if len(sys.argv) > 2:  # only these checks
     files = preparing.prepare(target, cards[:1], 7, str)

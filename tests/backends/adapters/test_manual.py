@@ -8,11 +8,12 @@ from typing import get_args
 
 import pytest
 
-from bench.adapter import GROUPS, Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
+from bench.adapter import GROUPS, Adapter, DeviceList, SensorSpec
 from bench.devices import smi as listing
 from bench.plugins import HOME
 from bench.sensor import Quantity
 from bench.settings import toml
+from bench.way import OnnxProvider, TorchPlugin
 
 MANUAL = (HOME / "docs" / "adapters.md").read_text("utf-8")
 EXAMPLE = next(text for text in re.findall(r"```toml\n(.*?)```", MANUAL, re.DOTALL))

@@ -7,10 +7,11 @@ import sys
 import pytest
 
 from bench import registry
-from bench.adapter import Adapter, DeviceList, OnnxProvider, SensorSpec, TorchPlugin
+from bench.adapter import Adapter, DeviceList, SensorSpec
 from bench.adapters import trust
 from bench.errors import UsageError
 from bench.settings import toml
+from bench.way import OnnxProvider, TorchPlugin
 
 FOREIGN = """
 name = "foreign"

@@ -12,12 +12,14 @@ import pytest
 from bench import registry
 from bench.conformance import check, sensing, session
 from bench.conformance.context import Context, Job
+from bench.conformance.preparing import probe_model
 from bench.conformance.verdict import Report
-from bench.devices import discover
 from bench.sensors.simulated import FOLDER_VARIABLE
+from bench.target import Resolved
 
 DISHONESTIES: dict[str, str] = registry.backend("simulated").load.__globals__["DISHONESTIES"]
-MODELS = ("autoencoder", "minilm-l6", "resnet8")
+PROBE = probe_model().name
+MODELS = ("autoencoder", "minilm-l6", PROBE)
 WRONG = {
     *(f"fidelity-{name}" for name in MODELS),
     *(f"supports-{precision}" for precision in ("fp32", "bf16", "fp16", "int8")),
@@ -59,14 +61,14 @@ def test_every_dishonesty_is_played_here() -> None:
     assert [name for name in DISHONESTIES if f"fault={name}" not in played] == []
 
 
-def resolved(options: str) -> discover.Resolved:
+def resolved(options: str) -> Resolved:
     """The simulated device, without asking a process."""
     words = dict(part.partition("=")[::2] for part in options.split("+") if part)
     adapter = registry.adapters()["simulated"]
     backend: Any = registry.backend("simulated")
     device = backend(adapter, words).devices()[0]
     target = f"simulated{options}@sim:0"
-    return discover.Resolved(target, "simulated", adapter, words, device, {}, True, 1)
+    return Resolved(target, "simulated", adapter, words, device, {}, True, 1)
 
 
 def job(options: str) -> Job:
@@ -103,7 +105,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Report
     monkeypatch.setenv("HETBENCH_CACHE", str(tmp_path))
 
     def conform(options: str, **settings: float) -> Report:
-        cards = [registry.model("resnet8")]
+        cards = [registry.model(PROBE)]
         return check.check(resolved(options), lambda text: None, cards, **settings)
 
     return conform
@@ -138,7 +140,7 @@ def test_every_check_draws_its_own_inputs(run: Callable[..., Report]) -> None:
 def test_a_crash_is_a_failed_check_and_the_rest_goes_on(run: Callable[..., Report]) -> None:
     report = run("+fault=crash-segv+after=20")
     seen = {one.id: one for one in report.checks}
-    assert seen["fidelity-resnet8"].status == "pass"
+    assert seen[f"fidelity-{PROBE}"].status == "pass"
     assert "SIGSEGV" in seen["memory-steady"].seen
     assert seen["devices-same-elsewhere"].status == "pass"
     assert not report.passed

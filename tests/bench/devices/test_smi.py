@@ -7,10 +7,11 @@ import os
 import pytest
 
 from bench import sensors
-from bench.adapter import Adapter, DeviceList, TorchPlugin
+from bench.adapter import Adapter, DeviceList
 from bench.device import Device
 from bench.devices import smi as listing
 from bench.system.command import CommandError
+from bench.way import TorchPlugin
 
 INDEXED = DeviceList(
     ("vendor-smi",), r"(?m)^GPU (?P<index>\d+): (?P<name>[^(\n]*)\((?P<uuid>[^)\n]*)\)"

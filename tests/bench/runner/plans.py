@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from bench import registry
-from bench.adapter import Adapter, TorchPlugin
+from bench.adapter import Adapter
 from bench.device import Device
-from bench.devices.discover import Resolved
 from bench.runner import plan, suites
 from bench.runner.plan import Plan
+from bench.target import Resolved
+from bench.way import TorchPlugin
 
 from ..examples import environment
 

@@ -12,13 +12,14 @@ from unittest.mock import Mock
 import pytest
 
 from bench import registry
-from bench.devices import discover
+from bench.devices import asking, discover
 from bench.energy.meter import Meter
 from bench.errors import HetbenchError, RefusedInput
 from bench.runner import crew, own_model, preparing, state, trial
 from bench.runner.listener import Listener
 from bench.system import process
 from bench.system.process import Event, Outcome
+from bench.target import Found
 
 from . import plans
 
@@ -60,14 +61,9 @@ FOUND = {
 }
 
 
-def found(monkeypatch: pytest.MonkeyPatch, *events: Event, **outcome: Any) -> discover.Found:
+def found(monkeypatch: pytest.MonkeyPatch, *events: Event, **outcome: Any) -> Found:
     says(monkeypatch, *events, **outcome)
-    (candidate,) = (
-        one
-        for one in discover.candidates([registry.adapters()["simulated"]])
-        if one.backend == "simulated"
-    )
-    (answer,) = discover.discover([candidate])
+    (answer,) = discover.find([registry.adapters()["simulated"]])
     return answer
 
 
@@ -102,7 +98,7 @@ def test_an_odd_answer_of_a_probe_is_a_reason(
 
 def test_a_reason_of_a_probe_is_not_long(monkeypatch: pytest.MonkeyPatch) -> None:
     answer = found(monkeypatch, {**FOUND, "reason": "x" * 100_000, "devices": []})
-    assert len(answer.reason or "") == discover.MAX_REASON
+    assert len(answer.reason or "") == asking.MAX_REASON
 
 
 def run_trial(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = ENDED) -> Any:
