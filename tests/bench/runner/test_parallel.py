@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from bench.device import Device
-from bench.devices.discover import Resolved
 from bench.errors import UsageError
 from bench.runner import duration, parallel
 from bench.runner.plan import Plan
+from bench.target import Resolved
 
 from .plans import make, other, target
 
