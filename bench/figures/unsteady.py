@@ -13,6 +13,9 @@ from bench.language import units
 
 LEAST_TRIALS = 4
 """Two states are two groups of at least two trials each."""
+SPREAD = 2.0
+"""Trials may spread over this many times the bound of their interval, which narrows with their
+number: more trials tell the mean better, and do not make them alike."""
 LEAST_STEP = 0.05
 """Two states whose levels are nearer than this share are as good as one."""
 
@@ -41,12 +44,26 @@ def reason(
             f"{units.shown(metric, high[0])} in {high[1]}"
         )
     most = bound(metric, bounds)
-    if width <= most:
-        return None
-    return (
-        f"the interval between trials is {width:.0%} of the value wide; at most {most:.0%} is "
-        "steady"
-    )
+    if width > most:
+        return (
+            f"the interval between trials is {width:.0%} of the value wide; at most {most:.0%} is "
+            "steady"
+        )
+    spread = _spread(values)
+    if spread > SPREAD * most:
+        return (
+            f"trials spread over {spread:.0%} of the value; at most {SPREAD * most:.0%} is steady, "
+            "however many there are"
+        )
+    return None
+
+
+def _spread(values: Sequence[float]) -> float:
+    """Width of the range that holds 95 % of log-normal trials, as a share of their mean."""
+    logs = [math.log(value) for value in values]
+    mean = math.fsum(logs) / len(logs)
+    deviation = math.sqrt(math.fsum((x - mean) ** 2 for x in logs) / (len(logs) - 1))
+    return 2 * math.sinh(1.96 * deviation)
 
 
 def two_states(values: Sequence[float]) -> tuple[tuple[float, int], tuple[float, int]] | None:

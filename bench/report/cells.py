@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
@@ -14,7 +13,11 @@ from bench.language.translate import tr
 from bench.report import format
 from bench.results.records import Case, Summary, TargetRecord
 
-FIGURES = {"latency_p50_ns": format.TIME, "throughput_items_per_s": format.ITEMS_PER_S}
+FIGURES = {
+    "latency_p50_ns": format.TIME,
+    "throughput_last_items_per_s": format.ITEMS_PER_S,
+    "throughput_items_per_s": format.ITEMS_PER_S,
+}
 """How the figure is written that a case is judged by."""
 RANKED_FROM = 3
 """Trials; fewer say nothing of the spread, so nothing is best by them."""
@@ -43,28 +46,58 @@ def style(name: str) -> str:
     return STYLES.get(name, "yellow")
 
 
-def ratios(cases: Sequence[Case]) -> list[Text]:
+def ratios(cases: Sequence[Case], targets: Mapping[str, TargetRecord]) -> list[Text]:
     """`best`, or the figure divided by the best's; empty where nothing can be ranked.
 
-    Ranked are cases that are `ok`, of at least three trials and steady, when there are two.
+    Ranked are cases that are `ok`, when there are two: of at least three trials that had all their
+    samples, steady, and within what the datasheet allows. Those whose intervals reach the best's
+    are `tied` with it, and nothing is best where an unsteady figure may be better.
     """
     texts = [Text() for _ in cases]
-    ranked: dict[int, tuple[str, float]] = {}
+    ranked: dict[int, Summary] = {}
+    names = set()
     for place, case in enumerate(cases):
         name, found = main_figure(case)
-        if case.status == "ok" and found and found.n >= RANKED_FROM and found.unsteady is None:
-            ranked[place] = (name, found.value)
-    kinds = Counter(name for name, _ in ranked.values())
-    if len(kinds) != 1 or len(ranked) < 2:
+        if found is not None and _can_be_ranked(case, found, targets.get(case.target)):
+            ranked[place] = found
+            names.add(name)
+    if len(names) != 1 or len(ranked) < 2:
         return texts
-    better = max if next(iter(kinds)).endswith("_per_s") else min
-    best = better(value for _, value in ranked.values())
-    for place, (_, value) in ranked.items():
-        if value == best:
+    (name,) = names
+    higher = name.endswith("_per_s")
+    best = (max if higher else min)(ranked.values(), key=lambda one: one.value)
+    near = [place for place, one in ranked.items() if one is best or _reaches(one, best, higher)]
+    doubted = any(_may_be_better(case, name, best, higher) for case in cases)
+    for place, found in ranked.items():
+        if len(near) > 1 and place in near:
+            texts[place] = Text(tr("tied"))
+        elif found is best and not doubted:
             texts[place] = Text(tr("best"), style="bold green")
-        elif best:
-            texts[place] = Text(f"{units.significant(value / best)}x")
+        elif best.value:
+            texts[place] = Text(f"{units.significant(found.value / best.value)}x")
     return texts
+
+
+def _can_be_ranked(case: Case, found: Summary, target: TargetRecord | None) -> bool:
+    whole = all(s.stopped_by != "limit" for t in case.trials for s in t.series.values())
+    possible = (share(case, target) or 0.0) <= 1
+    steady = found.n >= RANKED_FROM and found.unsteady is None
+    return case.status == "ok" and steady and whole and possible
+
+
+def _may_be_better(case: Case, name: str, best: Summary, higher: bool) -> bool:
+    """Whether an unsteady figure has a trial that is better than the best."""
+    found = case.summary.get(name)
+    if case.status != "ok" or found is None or found.unsteady is None:
+        return False
+    return found.most > best.value if higher else found.least < best.value
+
+
+def _reaches(one: Summary, best: Summary, higher: bool) -> bool:
+    """Whether the intervals of two figures overlap."""
+    if one.low is None or one.high is None or best.low is None or best.high is None:
+        return False
+    return one.high >= best.low if higher else one.low <= best.high
 
 
 def searched(case: Case) -> bool:

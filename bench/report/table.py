@@ -43,7 +43,9 @@ class Report:
         for case in results.cases:
             grouped.setdefault(_group(case), []).append(case)
         self._cases = [case for cases in grouped.values() for case in cases]
-        self._ratios = [text for cases in grouped.values() for text in cells.ratios(cases)]
+        self._ratios = [
+            text for cases in grouped.values() for text in cells.ratios(cases, self._targets)
+        ]
         self._groups: list[grid.Group] = []
         first = 0
         for group, cases in grouped.items():

@@ -19,7 +19,7 @@ from bench import registry
 from bench.axes import label
 from bench.figures.metrics import summarize
 from bench.results import file as results_file
-from bench.results.records import Metric
+from bench.results.trial import Metric
 from bench.suite import BOUNDS
 from bench.system import files
 

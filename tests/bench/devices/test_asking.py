@@ -36,11 +36,13 @@ class Machine:
 
     def run(
         self,
+        module: str,
         job: Mapping[str, Any],
         on_event: Callable[[Event], None],
         timeout_s: float,
         env: Mapping[str, str] | None = None,
     ) -> Outcome:
+        assert module == "bench.worker.probe"
         names = [candidate["adapter"]["name"] for candidate in job["candidates"]]
         self.together.append(names)
         for index, name in enumerate(names):

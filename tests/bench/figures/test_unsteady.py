@@ -141,6 +141,13 @@ def test_a_wrong_bound_is_refused(wrong: dict[str, float]) -> None:
         Suite("mine", 1, (), bounds=wrong)
 
 
+def test_more_trials_do_not_make_them_alike() -> None:
+    three_states = [1.0, 1.3, 1.7] * 4
+    found = why(*three_states)
+    assert found is not None and "trials spread over" in found
+    assert why(*[1.0, 1.02, 0.98] * 4) is None
+
+
 def test_the_headline_decides() -> None:
     wide = {P50: trials(1.0, 1.0, 1.0)[0][P50], "latency_p99_ns": Metric(value=1.0, n=9)}
     far = {P50: wide[P50], "latency_p99_ns": Metric(value=90.0, n=9)}
