@@ -110,10 +110,10 @@ def test_arguments_are_checked_before_anything_runs(cli: Cli, args: list[str]) -
     assert not (cli.folder / "results").exists()
 
 
-def test_several_targets_run_one_after_another_and_it_says_so(cli: Cli, suite: Write) -> None:
+def test_several_targets_run_in_turn_and_it_says_so(cli: Cli, suite: Write) -> None:
     both = ["-t", "simulated@sim:0", "-t", "simulated@sim:1"]
-    assert "one after another" in cli("run", suite(), *both).stderr
-    assert "one after another" not in cli("run", suite(), *both[:2]).stderr
+    assert "are measured in turn, trial by trial" in cli("run", suite(), *both).stderr
+    assert "are measured in turn" not in cli("run", suite(), *both[:2]).stderr
 
 
 @pytest.mark.parametrize(

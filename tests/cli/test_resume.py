@@ -112,7 +112,7 @@ def everything(plan: dict[str, Any]) -> None:
     plan["targets"][0]["device"]["name"] = "Another accelerator"
     plan["targets"][0]["adapter"]["vendor"] = "Someone else"
     for case in plan["cases"]:
-        case["card"]["flops"] += 1
+        case["card"]["parameters"] += 1
 
 
 CHANGED = (
@@ -120,7 +120,7 @@ CHANGED = (
     "the package numpy was 0.1 and is",
     "hetbench was 0.0.9 and is",
     "was Another accelerator and is Simulated accelerator",
-    "the card of the model resnet8 differs in flops",
+    "the card of the model resnet8 differs in parameters",
     "the adapter simulated is not the one",
 )
 
