@@ -181,12 +181,12 @@ def check(
         lock.DeviceLocks(keys, "hetbench adapter check", wait, tell),
     ):
         report = conform(resolved, tell)
+    if out is not None:  # before it is printed, which may fail
+        path = files.write_beside(out, conformance.markdown(report), force)
+        if path != out:
+            common.complain(f"{out} is there meanwhile and stays; the report is {path}")
     if json:
         common.print_json({"passed": report.passed, **asdict(report)})
     else:
         common.show(conformance.render(report))
-    if out is not None:
-        path = files.write_beside(out, conformance.markdown(report), force)
-        if path != out:
-            common.complain(f"{out} is there meanwhile and stays; the report is {path}")
     raise typer.Exit(0 if report.passed else 1)

@@ -19,6 +19,10 @@ class Console(rich.console.Console):
     one line, so that foreign text cannot begin another; several lines are several of them.
     """
 
+    def on_broken_pipe(self) -> None:
+        """rich would end the program with 1, which is our code for a verdict that failed."""
+        raise BrokenPipeError
+
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None
     ) -> Iterable[Segment]:

@@ -21,7 +21,7 @@ from typing import Literal, NamedTuple
 CATALOGUE = Path(__file__).with_name("chinese.json")
 """Section -> English template -> Chinese template. Gaps are `{}` in order, `{0}` and `{1}` where
 Chinese wants another order; `typer` and `metavars` hold what the command line library says."""
-_LONGEST = 8_000
+_LONGEST = 2_000
 """Characters; longer text is output of a program, not a message."""
 _DEPTH = 12
 """How deep messages nest and how many are joined; real ones stay below 8."""

@@ -14,6 +14,8 @@ from bench.results.records import Case, Results, TargetRecord
 from bench.results.trial import Trial
 
 _Key = TypeVar("_Key", bound=Hashable)
+MOST = 200
+"""So many different warnings are shown; more are read by nobody, and take long to translate."""
 ENOUGH = 3
 """So many cases are named after a remark, and the rest counted."""
 
@@ -50,9 +52,11 @@ def remarks(results: Results) -> Iterator[Text]:
                 "the datasheet's entry is"
             )
             yield _line(tr("warning"), tr(text), [case.id], "bold red")
-    warned = ((warning.text, warning.case) for warning in results.warnings)
-    for text, names in _shared(warned):
+    warned = list(_shared((warning.text, warning.case) for warning in results.warnings))
+    for text, names in warned[:MOST]:
         yield _line(tr("warning"), tr(text), names, "yellow")
+    if len(warned) > MOST:
+        yield _dim(tr(f"{len(warned) - MOST} more warnings are in the results file"))
     unread = ((one.power_reason, one.target) for one in results.targets if one.power_reason)
     for reason, names in _shared(unread):
         yield _line(tr("power unavailable"), tr(reason), names, "dim")

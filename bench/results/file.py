@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from bench.errors import RefusedInput
 from bench.language.plain import short
 from bench.results.records import SCHEMA_VERSION, Results
+from bench.settings import bounded
 
 MAX_BYTES = 1 << 30
 """Twenty thousand trials with sensors, twice as many as a large suite on a node of eight cards."""
@@ -68,11 +69,7 @@ def dumps(results: Results) -> str:
 
 
 def _text(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RefusedInput(f"cannot read {path}: {error.strerror}") from error
+    data = bounded.read(path, MAX_BYTES)
     if len(data) > MAX_BYTES:
         raise RefusedInput(f"{path} is larger than {MAX_BYTES >> 20} MiB, the most that is read")
     try:

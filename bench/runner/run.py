@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from bench.adapter import Adapter
 from bench.energy.meter import Meter
 from bench.errors import CannotWrite, RefusedInput, UsageError
+from bench.language.plain import first_line, short
 from bench.results import file as results_file
 from bench.results.records import Results
 from bench.runner import again, assemble, duration, execute, parallel, state
@@ -73,6 +74,7 @@ def start(plan: Plan, out: Path | None, force: bool, wait_s: float, listener: Li
             journal, out = Journal.create_beside(_default_out(plan), plan)
         work = _Work(plan, plan, state.fresh(plan), journal, out, force, 0, ())
         with journal, _dropped_if_idle(journal), _kept_is_said(journal, listener):
+            _check(work, meters, "this run")
             return _carry_out(work, meters, listener)
 
 
@@ -110,7 +112,7 @@ def resume(
                 *(plan, acting, states, journal, out, force or _is_of(out, plan)),
                 *(len(times) + 1, tuple(dict.fromkeys(changed))),
             )
-            _check(work, meters)
+            _check(work, meters, str(path))
             journal.append({"resumed": timestamp(), "changed": changed})
             return _carry_out(work, meters, listener)
 
@@ -214,12 +216,19 @@ def _results(work: _Work, meters: Mapping[str, Meter], complete: bool) -> Result
     )
 
 
-def _check(work: _Work, meters: Mapping[str, Meter]) -> None:
-    """Refuse a journal of which no results file could be made, before anything is measured."""
+def _check(work: _Work, meters: Mapping[str, Meter], what: str) -> None:
+    """Refuse a run of which no results file could be made, before anything is measured."""
     try:
-        _results(work, meters, complete=False)
-    except (ValidationError, KeyError, TypeError, ValueError) as error:
-        raise RefusedInput(f"{work.journal.path} does not make a results file") from error
+        results_file.dumps(_results(work, meters, complete=False))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        record = error.title.removesuffix("Record").lower()  # of a part that is made on its own
+        where = short(".".join([record, *map(str, first["loc"])]).removeprefix("results."))
+        problem = f"no results file can be made of {what} at {where}: {first['msg']}"
+        raise RefusedInput(problem) from error
+    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+        problem = f"no results file can be made of {what}: {first_line(error)}"
+        raise RefusedInput(problem) from error
 
 
 def _default_out(plan: Plan) -> Path:
@@ -238,6 +247,7 @@ def _out_of(journal: Path) -> Path:
 def _is_of(out: Path, plan: Plan) -> bool:
     """Whether a file is what an earlier part of this very run left, which is to be completed."""
     try:
-        return results_file.read(out).run.id == plan.run_id
+        run = results_file.read(out).run
+        return run.id == plan.run_id and not run.complete
     except RefusedInput:
         return False

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from bench.errors import RefusedInput
+from bench.settings import bounded
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -24,18 +25,21 @@ else:
     import tomli as tomllib  # the same code under its older name
 
 T = TypeVar("T")
-MAX_BYTES = 1 << 20
+MAX_BYTES = 1 << 18
+MAX_DOTS = 100
+"""In a line: tomllib takes time and memory with the square of the parts of a dotted key."""
 
 
 def read(path: Path) -> dict[str, Any]:
-    """Parse one TOML file of at most 1 MiB; raises RefusedInput."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise RefusedInput(f"cannot read {path}: {error.strerror}") from error
+    """Parse one TOML file of at most 256 KiB; raises RefusedInput."""
+    data = bounded.read(path, MAX_BYTES)
     if len(data) > MAX_BYTES:
         raise RefusedInput(f"{path} is larger than {MAX_BYTES} bytes; it is not a settings file")
+    if any(line.count(b".") > MAX_DOTS for line in data.splitlines()):
+        raise RefusedInput(
+            f"{path} is not valid TOML: a line has more than {MAX_DOTS} dots, and a key of many "
+            "parts takes the square of their number to read"
+        )
     try:
         table: dict[str, Any] = tomllib.loads(data.decode("utf-8-sig"))  # some editors begin so
     except (ValueError, RecursionError) as error:  # of syntax, encoding, or a number's length
@@ -151,13 +155,14 @@ def _line(path: Path, at: tuple[str | int, ...]) -> int:
     seen: dict[str, int] = {}
     best = 1
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
-        header = re.match(r"\s*\[(\[?)\s*([^\]]+?)\s*\]", line)
+        header = _header(line)
         key = re.match(r"\s*([\w\"'.-]+)\s*=", line)
         if header:
-            table = [part.strip("\"' ") for part in header[2].split(".")]
-            if header[1]:
-                seen[header[2]] = seen.get(header[2], -1) + 1
-                if counts and seen[header[2]] != counts[0]:
+            name, is_item = header
+            table = [part.strip("\"' ") for part in name.split(".")]
+            if is_item:
+                seen[name] = seen.get(name, -1) + 1
+                if counts and seen[name] != counts[0]:
                     table = ["(another item)"]
             here = table
         elif key:
@@ -169,3 +174,13 @@ def _line(path: Path, at: tuple[str | int, ...]) -> int:
             if here == wanted:
                 break
     return best
+
+
+def _header(line: str) -> tuple[str, bool] | None:
+    """Name of a table's header, and whether it begins an item of a list; None for another line."""
+    text = line.strip()
+    if not text.startswith("["):
+        return None
+    is_item = text.startswith("[[")
+    name, closed, _ = text.lstrip("[").partition("]")
+    return (name.strip(), is_item) if closed and name.strip() else None

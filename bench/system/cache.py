@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from bench.digest import digest as json_digest
-from bench.errors import HetbenchError
+from bench.errors import CannotWrite, HetbenchError
 
 damaged: list[str] = []
 """Names of the files that this process found damaged, and removed to make them again."""
@@ -36,7 +36,13 @@ def folder() -> Path:
     """
     own = os.environ.get("HETBENCH_CACHE")
     base = os.environ.get("XDG_CACHE_HOME")
-    path = Path(own) if own else (Path(base) if base else Path.home() / ".cache") / "hetbench"
+    try:
+        path = Path(own) if own else (Path(base) if base else Path.home() / ".cache") / "hetbench"
+    except RuntimeError as error:  # no HOME, and a user whom the system does not know
+        raise CannotWrite(
+            "there is no home folder to keep prepared files in; set HETBENCH_CACHE to a folder "
+            "that can be written"
+        ) from error
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -229,5 +229,5 @@ def _read(descriptor: int) -> Holder | None:
         record = json.loads(os.pread(descriptor, _RECORD_LIMIT, 0))
         texts = [short(str(record[name]), 500) for name in ("command", "user", "started")]
         return Holder(int(record["pid"]), *texts)
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, OverflowError, KeyError, TypeError, RecursionError):
         return None

@@ -41,6 +41,8 @@ _INIT = str(Path(__file__).absolute().parents[1] / "__init__.py")
 _LOOK_S = 1.0
 """How often quiet children are looked after: one that died may leave its pipe to a child of its
 own, which then never ends."""
+_GRACE_S = 2.0
+"""How long a child may go on being heard after its time was up."""
 _ENDING_S = 0.005
 """The same just after a child closed its pipe, which is about to end."""
 
@@ -182,6 +184,8 @@ def follow(
     """
     going = dict(enumerate(children))
     outcomes: dict[int, Outcome] = {}
+    late: dict[int, float] = {}
+    """Place of each child whose time is up while it is still heard -> since when."""
     silent: dict[int, float] = {}
     """Place of each child that closed its pipe and has not ended yet -> since when."""
     poller = select.poll()
@@ -205,6 +209,8 @@ def follow(
             ended = {place for place, child in going.items() if child.has_ended()}
             most_s = min(child.left_s for child in going.values())
             wait_s = 0.0 if ended else min(max(most_s, 0.0), _patience_s(silent.values()))
+            if late and not ended:
+                wait_s = _ENDING_S
             ready = {descriptor for descriptor, _ in poller.poll(math.ceil(1000 * wait_s))}
             for place, child in list(going.items()):
                 if child.events in ready and place not in silent:
@@ -221,7 +227,12 @@ def follow(
                     finish(place, "by itself")
                     continue
                 if child.left_s <= 0:
-                    finish(place, "time")
+                    # What was written in time may still lie in the pipe, as after this process
+                    # was stopped for a while.
+                    since = late.setdefault(place, time.monotonic())
+                    heard = child.events in ready or place in silent
+                    if not heard or time.monotonic() - since > _GRACE_S:
+                        finish(place, "time")
     finally:
         for child in going.values():
             child.end()

@@ -77,11 +77,12 @@ def _head(git: Path) -> str:
 
 
 def variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Environment variables that change results: bounded, without secrets or home folders."""
+    """Environment variables that change results: bounded, without secrets or home folders; bytes
+    that are no UTF-8 as escapes."""
     found = {}
     for name, value in sorted(environment.items()):
         if _VARIABLES.fullmatch(name) and not _SECRET.search(name):
-            value = _HOME_FOLDER.sub("~", value)
+            value = _HOME_FOLDER.sub("~", os.fsencode(value).decode("utf-8", "backslashreplace"))
             found[name] = value if len(value) <= _VALUE_LIMIT else value[:_VALUE_LIMIT] + "..."
     return found
 

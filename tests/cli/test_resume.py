@@ -189,6 +189,19 @@ def test_a_plan_that_makes_no_results_file_is_refused(cli: Cli, journal: Path) -
     change(journal, lambda plan: plan["suite"].update(name="x" * 5000))
     done = cli("run", "--resume", str(journal), "--allow-changed")
     assert done.returncode == 4, done.stderr
-    assert "does not make a results file" in done.stderr
+    assert "r.json.journal at suite.name: String should have" in done.stderr
     assert journal.exists()
     assert "Traceback" not in done.stderr
+
+
+def test_an_old_copy_of_a_journal_does_not_replace_what_is_complete(
+    cli: Cli, journal: Path
+) -> None:
+    copy = journal.read_bytes()
+    assert cli("run", "--resume", str(journal)).returncode == 0
+    complete = (cli.folder / "r.json").read_bytes()
+    journal.write_bytes(copy)
+    done = cli("run", "--resume", str(journal), "--json")
+    assert done.returncode == 0, done.stderr
+    assert (cli.folder / "r.json").read_bytes() == complete
+    assert json.loads(done.stdout)["path"] != "r.json"

@@ -189,3 +189,63 @@ def test_a_full_lock_folder_stops_no_run(cli: Cli, suite: Write) -> None:
         assert done.returncode == 0, done.stderr
     finally:
         subprocess.run(["umount", str(cli.folder / "locks")], check=True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "where"),
+    [
+        ("version = 1", "version = -1", "suite.version"),
+        ("version = 1", f"version = {2**53}", "suite.version"),
+        ('name = "tiny"', f'name = "{"n" * 600}"', "suite.name"),
+    ],
+)
+def test_what_could_not_be_stored_is_refused_before_anything_is_measured(
+    cli: Cli, suite: Write, old: str, new: str, where: str
+) -> None:
+    path = Path(suite())
+    path.write_text(path.read_text().replace(old, new, 1))
+    done = quick(cli, str(path), "-o", "r.json")
+    assert done.returncode == 4, done.stderr
+    assert f"no results file can be made of this run at {where}: " in done.stderr
+    assert "[1/1]" not in done.stderr and "Traceback" not in done.stderr
+    assert not list(cli.folder.glob("r.json*"))
+
+
+def test_variables_that_are_no_text_are_stored_as_escapes(cli: Cli, suite: Write) -> None:
+    env = {"OMP_PROC_BIND": os.fsdecode(b"\xff"), "ASCEND_HOME_PATH": os.fsdecode(b"/opt/\xe4sc")}
+    done = quick(cli, suite(), "-o", "r.json", env=env)
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((cli.folder / "r.json").read_text())["environment"]["variables"]
+    assert stored["OMP_PROC_BIND"] == r"\xff"
+    assert stored["ASCEND_HOME_PATH"] == r"/opt/\xe4sc"
+
+
+def test_a_reader_that_has_gone_is_no_verdict(cli: Cli, suite: Write) -> None:
+    assert quick(cli, suite(), "-o", "r.json").returncode == 0
+    for words in (["show", "r.json"], ["suites"], ["show", "r.json", "--json"]):
+        read_end, write_end = os.pipe()
+        os.close(read_end)
+        done = subprocess.run(
+            cli.command(*words),
+            cwd=cli.folder,
+            env=cli.env,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+        os.close(write_end)
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_report_is_kept_though_it_cannot_be_printed(cli: Cli) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            cli.command("adapter", "check", SIM, "-o", "r.md"),
+            cwd=cli.folder,
+            env=cli.env,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    assert done.returncode == 6
+    assert (cli.folder / "r.md").read_text().startswith("# Conformance of")

@@ -93,3 +93,10 @@ def test_a_label_has_the_colon_of_the_language(monkeypatch: pytest.MonkeyPatch) 
     text = shown(results([failed], warnings=[Warning(text="too hot", case=None)]))
     assert "失败：CUDA error: out of resources (" in text  # a program's own words stay as they are
     assert "警告：too hot" in text
+
+
+def test_very_many_warnings_are_counted() -> None:
+    warnings = [Warning(text=f"it is {n} too hot", case=None) for n in range(250)]
+    text = shown(results([case("torch@cpu:0")], warnings=warnings))
+    assert text.count("too hot") == 200
+    assert "50 more warnings are in the results file" in text

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import tracemalloc
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from bench.errors import RefusedInput
-from bench.settings import toml
+from bench.settings import bounded, toml
 
 
 @dataclass(frozen=True)
@@ -135,3 +138,37 @@ def test_too_large(tmp_path):
 def test_absent(tmp_path):
     with pytest.raises(RefusedInput, match="cannot read"):
         toml.read(tmp_path / "no.toml")
+
+
+def test_a_line_of_spaces_is_no_work(load):
+    """A pattern that looked for a header's name took the cube of their number: hours for these."""
+    spaces = " " * 20_000
+    with pytest.raises(RefusedInput, match=r"thing\.toml:4: oddity: unknown key"):
+        load(f'name = """\n[{spaces}\n"""\noddity = 1\n')
+
+
+def test_keys_of_very_many_parts_are_refused(load):
+    with pytest.raises(RefusedInput, match="a line has more than 100 dots"):
+        load(".".join("a" * 16_000) + " = 1\n")
+    with pytest.raises(RefusedInput, match="unknown key"):
+        load(".".join("a" * 50) + " = 1\n")
+
+
+def test_what_would_be_waited_for_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / "pipe.toml")
+    with pytest.raises(RefusedInput, match=r"cannot read .*pipe\.toml: it is not a regular file"):
+        toml.load(Thing, tmp_path / "pipe.toml")
+    with pytest.raises(RefusedInput, match="it is not a regular file"):
+        toml.load(Thing, Path("/dev/zero"))
+
+
+def test_a_small_file_takes_little_memory_whatever_may_be_read(tmp_path):
+    path = tmp_path / "small"
+    path.write_bytes(b"x" * 100)
+    tracemalloc.start()
+    try:
+        assert bounded.read(path, 1 << 30) == b"x" * 100
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+        assert len(bounded.read(path, 9)) == 10  # one more, which tells that it is too large
+    finally:
+        tracemalloc.stop()

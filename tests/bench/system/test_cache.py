@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import HetbenchError
+from bench.errors import CannotWrite, HetbenchError
 from bench.system import cache
 
 
@@ -219,3 +219,14 @@ def test_a_work_folder_that_is_a_link_is_not_followed(folder: Path, tmp_path: Pa
     (folder / "abc.txt.work").symlink_to(precious)
     assert cache.prepared("abc", ".txt", _write).read_text() == "whole"
     assert (precious / "file").read_text() == "precious"
+
+
+def test_without_a_home_the_remedy_is_told(monkeypatch):
+    def nobody():
+        raise RuntimeError("Could not determine home directory.")
+
+    for name in ("HETBENCH_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(cache.Path, "home", nobody)
+    with pytest.raises(CannotWrite, match="set HETBENCH_CACHE to a folder"):
+        cache.folder()

@@ -237,7 +237,10 @@ def test_a_planted_pipe_is_refused_without_hanging(folder: Path) -> None:
         pass
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "[" * 4000, "\0" * 9000])
+HUGE = '{"pid": 1e400, "command": "a", "user": "b", "started": "c"}'
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"pid": "x"}', "[" * 4000, "\0" * 9000, HUGE])
 def test_junk_in_a_lock_file_is_no_obstacle(folder: Path, text: str) -> None:
     file = _planted(folder)
     file.write_text(text)

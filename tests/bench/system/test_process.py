@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +96,21 @@ def test_a_child_that_hangs_is_ended_at_its_limit(do: str) -> None:
     assert outcome.timed_out and outcome.returncode == -signal.SIGKILL
     assert outcome.wall_s >= 1.5
     assert is_gone(outcome.pid)
+
+
+@pytest.mark.parametrize("size", [100, 1_000_000])
+def test_what_was_reported_while_this_process_was_stopped_is_not_lost(size: int) -> None:
+    events: list[Event] = []
+
+    def stopped(event: Event) -> None:
+        events.append(event)
+        if event["event"] == "begun":
+            time.sleep(1.2)  # as SIGSTOP and SIGCONT would, beyond the child's limit
+
+    outcome = process.run("odd_jobs", {"do": "report_late", "size": size}, stopped, 1.0)
+    assert [event["event"] for event in events] == ["begun", "late"]
+    assert len(events[1]["text"]) == size
+    assert not outcome.timed_out
 
 
 def test_the_parent_sleeps_while_the_child_works(monkeypatch: pytest.MonkeyPatch) -> None:
