@@ -32,7 +32,7 @@ test-gpu: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest -m gpu -v -rs
 
 schema: $(VENV)/installed-dev
-	$(VENV)/bin/python tests/test_schema.py
+	$(VENV)/bin/python -m tests.test_schema
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

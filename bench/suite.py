@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Literal
 
 from bench.axes import Axes, label
 from bench.bounds import Amount, Count, Share
@@ -28,8 +27,9 @@ BOUNDS: Mapping[str, float] = {
 """Metric, or the beginning of its name and `*` -> greatest width of its interval between trials,
 (high - low) / value. What a suite states goes before these."""
 
-ScenarioName = Literal["single-stream", "offline", "sustained"]
-SCENARIOS: tuple[ScenarioName, ...] = ("single-stream", "offline", "sustained")
+
+Options = Mapping[str, int | float]
+"""Of a scenario, by name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,16 +52,14 @@ class Measure:
     """Distinct input sets that are rotated."""
     timeout_s: Amount = 120.0
     """A trial that has not ended by then is killed; loading and compiling count. What a trial
-    may go over its budget, and the length of a sustained load, are added."""
-    sustained_s: Amount = 600.0
-    """Length of the scenario `sustained`."""
+    may go over its budget, or the length of a load of a set time, is added."""
     energy_s: Amount = 6.0
     """Length of the steady load that energy is read over, where a power sensor is readable."""
     idle_s: Amount = 10.0
     """Length of the idle baseline before the first trial, where a power sensor is readable."""
 
     def __post_init__(self) -> None:
-        for name in ("budget_s", "timeout_s", "sustained_s"):
+        for name in ("budget_s", "timeout_s"):
             if not 0 < getattr(self, name) <= 86_400:
                 raise ValueError(f"{name} must be above 0 and at most a day")
         for name in ("least_s", "warmup_s", "energy_s", "idle_s"):
@@ -80,10 +78,10 @@ class Group:
     """Cases that are the product of the lists in it."""
 
     models: tuple[str, ...]
-    scenarios: tuple[ScenarioName, ...]
+    scenarios: tuple[str, ...]
     precisions: tuple[Precision, ...] = ("fp32",)
     batches: tuple[int, ...] = ()
-    """Fixed batch sizes; empty: 1 for single-stream, searched for the others."""
+    """Fixed batch sizes; empty: 1, or searched where the scenario tunes it."""
     axes: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """Sizes of models' axes, such as `{ sequence = [128, 512] }`; a model without the axis is
     measured as it is, one with it at each size in place of the published one."""
@@ -109,9 +107,9 @@ class Suite:
     title: str = ""
     title_zh: str = ""
     trials: int = 3
-    sustained_trials: int = 1
-    """Trials of the scenario `sustained`, which takes as long as it is told to."""
     measure: Measure = field(default_factory=Measure)
+    options: Mapping[str, Options] = field(default_factory=dict)
+    """Scenario -> what it is told beside, such as `{ sustained = { length_s = 60 } }`."""
     bounds: Mapping[str, float] = field(default_factory=dict)
     """Metric, or the beginning of its name and `*` -> greatest relative width of its interval
     between trials; what is not stated is as in BOUNDS."""
@@ -122,17 +120,11 @@ class Suite:
         _check_bounds(self.bounds)
         # all of them, so that they are part of the digest and of the results file
         object.__setattr__(self, "bounds", {**BOUNDS, **self.bounds})
-        if not 1 <= self.sustained_trials <= 1000:
-            raise ValueError("sustained_trials must be 1 to 1000")
 
     @property
     def digest(self) -> str:
         """Identifies the exact content, whatever the file looked like."""
         return digest(asdict(self), 12)
-
-    def trials_of(self, scenario: ScenarioName) -> int:
-        """How often a case of the scenario is measured."""
-        return self.sustained_trials if scenario == "sustained" else self.trials
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +134,9 @@ class Case:
     target: str
     card: ModelCard
     precision: Precision
-    scenario: ScenarioName
+    scenario: str
+    options: Options
+    """Of its scenario, all of them but the number of trials."""
     batch: int | None
     """None: the automatic search decides."""
     axes: Axes
@@ -169,7 +163,8 @@ class Case:
             del measure[key]
         measure["allow_fallback"] = self.allow_fallback
         axes = dict(self.axes)
-        parts = [MEASURE_RULES, card, self.precision, self.scenario, self.batch, axes, measure]
+        load = [self.scenario, dict(self.options)]
+        parts = [MEASURE_RULES, card, self.precision, load, self.batch, axes, measure]
         return digest(parts, 12)
 
 

@@ -13,10 +13,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple, get_args
 
+from bench import scenarios
 from bench.conformance import verdict
 from bench.results.trial import Status
 from bench.settings import toml
-from bench.suite import ScenarioName
 
 ROOT = Path(__file__).parents[1]
 SAYS = {"tr", "unknown", "note", "warn", "passed", "failed", "skipped", "ValueError"}
@@ -61,7 +61,7 @@ class Message(NamedTuple):
 
 def messages() -> Iterator[Message]:
     """Every message that a person may be shown."""
-    words = (*get_args(Status), *get_args(ScenarioName), *get_args(verdict.Status))
+    words = (*get_args(Status), *scenarios.names(), *get_args(verdict.Status))
     yield from map(Message, words)
     yield from map(Message, _toml_messages())
     for tree in trees():

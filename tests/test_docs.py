@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import registry, sensors
+from bench import registry, scenarios, sensors
 from bench.adapter import Adapter
 from bench.device import Device
 from bench.runner import suites
@@ -54,6 +54,16 @@ def test_every_key_of_a_suite_is_told_with_its_default(page: str) -> None:
             assert default.strip("`") == shown.replace("'", '"').removesuffix(".0") or (
                 default == '`""`' and field.default == ""
             ), field.name
+    stated = re.findall(r"^\| `([\w-]+)` \| `(\w+)` \| (\S+) \|", text, re.MULTILINE)
+    assert {(scenario, option): float(default) for scenario, option, default in stated} == {
+        (name, field.name): float(str(field.default))
+        for name in scenarios.names()
+        for field in fields(scenarios.get(name).options)
+        if field.name != "trials" or field.default
+    }
+    listed = next(line for line in text.splitlines() if line.startswith("| `scenarios`"))
+    assert set(scenarios.names()) <= set(re.findall(r"`([\w-]+)`", listed))
+    told = {name: row for name, row in told.items() if name not in scenarios.names()}
     assert {name: float(width) for name, width in told.items()} | {"*": 0.3} == BOUNDS
     assert rows["`*`"] == "0.3"
 

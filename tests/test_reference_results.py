@@ -44,9 +44,10 @@ def test_a_file_of_before_is_brought_here() -> None:
     up_ns = 9_000_000_000_000
     for case in before["cases"]:
         case["settings"]["allow_fallback"] = case.pop("allow_fallback")
+        case["settings"]["sustained_s"] = 600.0
         sizes = case["id"].split("/")[2]
         case["id"] = case["id"].replace(sizes, sizes.split("x")[0])
-        for key in ("axes", "bytes_per_item", "found"):
+        for key in ("axes", "bytes_per_item", "found", "scenario_options"):
             del case[key]
         case["summary"] = {}
         for trial in case["trials"]:

@@ -22,7 +22,7 @@ def generated() -> str:
 
 def test_the_published_schema_is_up_to_date() -> None:
     assert PATH.read_text("utf-8") == generated(), (
-        "a record of bench/results/ has changed: run `python tests/test_schema.py`, and raise "
+        "a record of bench/results/ has changed: run `make schema`, and raise "
         "SCHEMA_VERSION if a file of before is no longer read or means something else"
     )
 

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 import typer
 
+from bench import scenarios
 from bench.cli import common
 from bench.language.translate import tr
 
 if TYPE_CHECKING:
     from bench.runner.run import Finished
+
+SCENARIOS = ", ".join(scenarios.names())
 
 
 def add_to(app: typer.Typer) -> None:
@@ -35,7 +38,7 @@ def run(
         [], "--model", "-m", help=tr("Measure this model instead of the suite's. Repeatable.")
     ),
     scenario: list[str] = typer.Option(
-        [], "--scenario", "-s", help=tr("single-stream, offline or sustained. Repeatable.")
+        [], "--scenario", "-s", help=tr(f"How load is applied: {SCENARIOS}. Repeatable.")
     ),
     precision: list[str] = typer.Option(
         [], "--precision", "-p", help=tr("fp32, tf32, bf16, fp16 or int8. Repeatable.")

@@ -18,7 +18,7 @@ from bench.devices.cpu import cpu_device
 from bench.energy.figures import figures
 from bench.energy.sampler import Sampler
 from bench.energy.warnings import warnings
-from bench.figures.metrics import derive
+from bench.figures.metrics import measured
 from bench.results.record import Samples
 from bench.results.samples import pack
 from bench.results.telemetry import SensorRecord, Telemetry, Window
@@ -180,10 +180,7 @@ def _timing_rate(trial: Trial) -> float | None:
         series = trial.series.get(window.name)
         if series is None or series.stopped_by == "time":
             continue
-        figures = derive({window.name: series}, None, 1)
-        if window.name == "latency":
-            return series.items_per_sample * 1e9 / figures["latency_mean_ns"].value
-        return figures["throughput_mean_items_per_s"].value
+        return series.items_per_sample * 1e9 / float(measured(series).mean())
     return None
 
 

@@ -6,7 +6,7 @@ Latency and throughput are measured apart and never derived from each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -18,62 +18,68 @@ from bench.results.trial import Metric, Series
 from bench.suite import BOUNDS
 
 PERCENTILES = {"p50": 0.5, "p90": 0.9, "p99": 0.99, "p999": 0.999}
-HEADLINES = ("latency_p50_ns", "throughput_last_items_per_s", "throughput_items_per_s")
-"""What a case is known by: the first of these that it has. Of a load of a set time it is what is
-left at its end: a median over all of it would rank a device that throttles by its first minutes."""
 EDGE_S = 60.0
-"""`sustained` compares the first with the last minute, or sixths of a shorter run."""
+"""A load of a set time compares its first with its last minute, or sixths of a shorter one."""
 THROTTLED_PERCENT = 5.0
 """A device whose throughput falls by more than this under sustained load throttles."""
 
 
-def derive(
-    series: Mapping[str, Series],
-    flops_per_item: int | None,
-    items_per_run: int,
-    device_event_ns: Samples | None = None,
-) -> dict[str, Metric]:
-    """Metrics of one trial by name; the unit is the end of the name."""
-    metrics: dict[str, Metric] = {}
-    if "latency" in series:
-        latency = measured(series["latency"])
-        for name, p in PERCENTILES.items():
-            estimate = stats.percentile(latency, p)
-            if estimate is not None:
-                metrics[f"latency_{name}_ns"] = metric(estimate)
-        metrics["latency_mean_ns"] = Metric(value=float(latency.mean()), n=len(latency))
-        if flops_per_item:
-            work = flops_per_item * items_per_run
-            metrics["achieved_flops_per_s"] = rate(metrics["latency_p50_ns"], work)
-    if "round" in series:
-        rounds = series["round"]
-        metrics |= _throughput("throughput", rounds)
-        if flops_per_item:
-            work = flops_per_item * rounds.items_per_sample
-            middle = stats.median(measured(rounds))
-            if middle is not None:
-                metrics["achieved_flops_per_s"] = rate(metric(middle), work)
-        if rounds.stopped_by == "time":
-            metrics |= _over_time(rounds)
-    if "end_to_end_round" in series:
-        metrics |= _throughput("throughput_end_to_end", series["end_to_end_round"])
-    if device_event_ns is not None:
-        estimate = stats.median(samples(device_event_ns))
+def latency(series: Series, flops_per_item: int | None) -> dict[str, Metric]:
+    """Percentiles and mean of a series whose samples are latencies; those that there are too few
+    samples for are absent."""
+    times = measured(series)
+    found = {}
+    for name, p in PERCENTILES.items():
+        estimate = stats.percentile(times, p)
         if estimate is not None:
-            metrics["device_event_p50_ns"] = metric(estimate)
-    return metrics
+            found[f"latency_{name}_ns"] = metric(estimate)
+    found["latency_mean_ns"] = Metric(value=float(times.mean()), n=len(times))
+    return found | achieved(series, flops_per_item)
 
 
-def headline(names: Iterable[str]) -> str | None:
-    """The metric that a case is known by; None where it has none."""
-    found = set(names)
-    return next((name for name in HEADLINES if name in found), None)
+def throughput(name: str, series: Series) -> dict[str, Metric]:
+    """Items over time of a series whose samples are rounds: over all of them, and the median."""
+    rounds = measured(series)
+    middle = stats.median(rounds)
+    total = series.items_per_sample * len(rounds) / (float(rounds.sum()) / 1e9)
+    found = {f"{name}_mean_items_per_s": Metric(value=total, n=len(rounds))}
+    if middle is not None:
+        found[f"{name}_items_per_s"] = rate(metric(middle), series.items_per_sample)
+    return found
 
 
-def is_unsteady(summary: Mapping[str, Summary]) -> bool:
-    """Whether the figure that a case is known by cannot be relied on."""
-    name = headline(summary)
-    return name is not None and summary[name].unsteady is not None
+def achieved(series: Series, flops_per_item: int | None) -> dict[str, Metric]:
+    """Operations over time of the median sample; nothing where the operations are not known."""
+    middle = stats.median(measured(series))
+    if not flops_per_item or middle is None:
+        return {}
+    work = flops_per_item * series.items_per_sample
+    return {"achieved_flops_per_s": rate(metric(middle), work)}
+
+
+def over_time(series: Series) -> dict[str, Metric]:
+    """First and last stretch of a load of a set time, and the drop between them in percent."""
+    rounds = measured(series)
+    ends = np.cumsum(rounds)
+    edge = min(EDGE_S * 1e9, float(ends[-1]) / 6)
+    first = rounds[ends <= edge] if (ends <= edge).any() else rounds[:1]
+    late = ends > float(ends[-1]) - edge
+    last = rounds[late]
+    rate_first = series.items_per_sample * len(first) / (float(first.sum()) / 1e9)
+    rate_last = series.items_per_sample * len(last) / (float(last.sum()) / 1e9)
+    return {
+        "throughput_first_items_per_s": Metric(value=rate_first, n=len(first)),
+        "throughput_last_items_per_s": Metric(value=rate_last, n=len(last)),
+        "throughput_drop_percent": Metric(
+            value=100 * (1 - rate_last / rate_first), n=len(first) + len(last)
+        ),
+    }
+
+
+def device_events(times: Samples | None) -> dict[str, Metric]:
+    """The median by the device's own events, beside the host's time."""
+    estimate = None if times is None else stats.median(samples(times))
+    return {} if estimate is None else {"device_event_p50_ns": metric(estimate)}
 
 
 def summarize(
@@ -124,35 +130,6 @@ def measured(series: Series) -> stats.Samples:
     if len(values) == 0 or not (values > 0).all() or not np.isfinite(values).all():
         raise ValueError("a series holds no samples after its warm-up, or one that took no time")
     return values
-
-
-def _throughput(name: str, series: Series) -> dict[str, Metric]:
-    rounds = measured(series)
-    middle = stats.median(rounds)
-    total = series.items_per_sample * len(rounds) / (float(rounds.sum()) / 1e9)
-    found = {f"{name}_mean_items_per_s": Metric(value=total, n=len(rounds))}
-    if middle is not None:
-        found[f"{name}_items_per_s"] = rate(metric(middle), series.items_per_sample)
-    return found
-
-
-def _over_time(series: Series) -> dict[str, Metric]:
-    """First and last stretch of a sustained load, and the drop between them in percent."""
-    rounds = measured(series)
-    ends = np.cumsum(rounds)
-    edge = min(EDGE_S * 1e9, float(ends[-1]) / 6)
-    first = rounds[ends <= edge] if (ends <= edge).any() else rounds[:1]
-    late = ends > float(ends[-1]) - edge
-    last = rounds[late]
-    rate_first = series.items_per_sample * len(first) / (float(first.sum()) / 1e9)
-    rate_last = series.items_per_sample * len(last) / (float(last.sum()) / 1e9)
-    return {
-        "throughput_first_items_per_s": Metric(value=rate_first, n=len(first)),
-        "throughput_last_items_per_s": Metric(value=rate_last, n=len(last)),
-        "throughput_drop_percent": Metric(
-            value=100 * (1 - rate_last / rate_first), n=len(first) + len(last)
-        ),
-    }
 
 
 def metric(estimate: stats.Estimate) -> Metric:

@@ -6,34 +6,25 @@ from collections.abc import Mapping, Sequence
 
 from rich.text import Text
 
+from bench import scenarios
 from bench.devices import datasheet
-from bench.figures.metrics import THROTTLED_PERCENT, headline
+from bench.figures.metrics import THROTTLED_PERCENT
 from bench.language import units
 from bench.language.translate import tr
 from bench.report import format
 from bench.results.records import Case, Summary, TargetRecord
 
-FIGURES = {
-    "latency_p50_ns": format.TIME,
-    "throughput_last_items_per_s": format.ITEMS_PER_S,
-    "throughput_items_per_s": format.ITEMS_PER_S,
-}
-"""How the figure is written that a case is judged by."""
 RANKED_FROM = 3
 """Trials; fewer say nothing of the spread, so nothing is best by them."""
 STYLES = {"ok": "green", "invalid": "bold red", "unsupported": "dim"}
 
 
-def main_figure(case: Case) -> tuple[str, Summary | None]:
-    """Name and summary of the figure the case is judged by; None where it has none."""
-    name = headline(case.summary) or next(iter(FIGURES))
-    return name, case.summary.get(name)
-
-
 def figure(case: Case) -> Text:
     """The figure the case is judged by, with how sure it is."""
-    name, found = main_figure(case)
-    return Text(format.summary(found, FIGURES[name]), style="" if case.status == "ok" else "dim")
+    name, found = scenarios.headline(case)
+    return Text(
+        format.summary(found, format.unit(name)), style="" if case.status == "ok" else "dim"
+    )
 
 
 def status(case: Case) -> Text:
@@ -57,7 +48,7 @@ def ratios(cases: Sequence[Case], targets: Mapping[str, TargetRecord]) -> list[T
     ranked: dict[int, Summary] = {}
     names = set()
     for place, case in enumerate(cases):
-        name, found = main_figure(case)
+        name, found = scenarios.headline(case)
         if found is not None and _can_be_ranked(case, found, targets.get(case.target)):
             ranked[place] = found
             names.add(name)

@@ -37,6 +37,11 @@ PERCENT = Unit(((1.0, "%"),))
 _BYTES = Unit(((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")))
 
 
+def unit(metric: str) -> Unit:
+    """Of a case's own figure, which its name ends with."""
+    return ITEMS_PER_S if metric.endswith("_items_per_s") else TIME
+
+
 def value(found: float, unit: Unit) -> str:
     """`8.76 ms` for 8.76e6 and TIME."""
     scale, prefix = fitting(found, unit.prefixes)

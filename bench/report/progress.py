@@ -10,10 +10,11 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.text import Text
 
+from bench import scenarios
 from bench.figures import metrics
 from bench.figures.stats import Estimate
 from bench.language.translate import tr
-from bench.report import cells, format
+from bench.report import format
 from bench.results.trial import Trial
 from bench.suite import Case
 
@@ -79,22 +80,21 @@ class Progress:
 
     def estimate(self, case: Case, estimate: Estimate, items: int) -> None:
         sample = metrics.metric(estimate)
-        running = self._running[case.id]
-        if case.scenario == "single-stream":
-            running.estimate = format.value(sample.value, format.TIME)
-        else:
-            running.estimate = format.value(metrics.rate(sample, items).value, format.ITEMS_PER_S)
+        unit = format.unit(scenarios.get(case.scenario).headline)
+        if unit is not format.TIME:
+            sample = metrics.rate(sample, items)
+        self._running[case.id].estimate = format.value(sample.value, unit)
         self._refresh()
 
     def trial_finished(self, case: Case, trial: Trial) -> None:
         """`[3/9] ok  8.76 ms (8.70-8.81, 2 trials)  CASE #2`: what the case's trials span so far,
         which says more of how well the figure repeats than an interval within one of them."""
         said = tr(trial.reason or "")
-        name = next((name for name in cells.FIGURES if name in trial.metrics), None)
-        if trial.status == "ok" and name:
+        name = scenarios.get(case.scenario).headline
+        if trial.status == "ok" and name in trial.metrics:
             seen = self._seen.setdefault(case.id, [])
             seen.append(trial.metrics[name].value)
-            said = format.spread(seen[-1], min(seen), max(seen), len(seen), cells.FIGURES[name])
+            said = format.spread(seen[-1], min(seen), max(seen), len(seen), format.unit(name))
         running = self._running.pop(case.id)
         self._print(f"{running.counter} {tr(trial.status)}  {said}", running.trial)
 

@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from rich.text import Text
 
+from bench import scenarios
 from bench.language.translate import colon, tr
 from bench.report import cells
 from bench.report.grid import Column
@@ -65,7 +66,7 @@ def remarks(results: Results) -> Iterator[Text]:
 
 def _unsteady(cases: Sequence[Case]) -> Iterator[Text]:
     """Why a case's main figure is not to be relied on."""
-    found = ((cells.main_figure(case)[1], case.id) for case in cases)
+    found = ((scenarios.headline(case)[1], case.id) for case in cases)
     reasons = ((one.unsteady, name) for one, name in found if one and one.unsteady)
     for reason, names in _shared(reasons):
         yield _line(tr("unsteady"), tr(reason), names, "yellow")

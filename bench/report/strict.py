@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bench.figures import metrics
+from bench import scenarios
 from bench.results.records import Case, Results
 
 
@@ -13,7 +13,7 @@ def is_unsteady(results: Results) -> bool:
 
 
 def _is_unsteady(case: Case) -> bool:
-    if metrics.is_unsteady(case.summary) or case.batch_search_end == "cut-short":
+    if scenarios.is_unsteady(case) or case.batch_search_end == "cut-short":
         return True
     series = [one for trial in case.trials for one in trial.series.values()]
     return any(one.stopped_by == "limit" for one in series)

@@ -14,7 +14,7 @@ from bench.bounds import Amount, Count, Name, Share, Text
 from bench.model import Precision, Size
 from bench.results.record import Few, Many, Record
 from bench.results.trial import Status, Trial
-from bench.suite import Measure, ScenarioName
+from bench.suite import Measure
 from bench.system.environment import Environment
 
 SCHEMA_VERSION: Literal[1] = 1
@@ -67,8 +67,10 @@ class Case(Record):
     """Class of the model."""
     precision: Precision
     """What the device was asked to compute in."""
-    scenario: ScenarioName
+    scenario: Name
     """How load was applied."""
+    scenario_options: dict[Name, Count | Amount] = {}
+    """What that scenario was told, such as the length of a load of a set time."""
     batch: Count
     """Items in one inference."""
     axes: dict[Name, Count] = {}

@@ -107,6 +107,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         size=case.card.size,
         precision=case.precision,
         scenario=case.scenario,
+        scenario_options=dict(case.options),
         batch=state.batch or 1,
         axes=dict(case.axes),
         found=state.found,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.runner import parallel, trial
+from bench.runner import options, parallel, trial
 from bench.runner.execute import SEARCH_TIMEOUT_FACTOR
 from bench.runner.plan import Plan, Step
 from bench.suite import Case
@@ -65,10 +65,7 @@ def _start_s(case: Case) -> float:
 
 
 def _measuring_s(case: Case, power: bool) -> float:
-    measure = case.measure
-    if case.scenario == "sustained":
-        return measure.sustained_s + min(measure.warmup_s, measure.sustained_s / 10)
-    return measure.warmup_s + measure.budget_s + (measure.energy_s if power else 0.0)
+    return options.length(case, power).about_s
 
 
 def _words(seconds: float) -> str:

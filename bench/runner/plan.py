@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bench import __version__
+from bench.runner import options
 from bench.suite import Case, Suite
 from bench.system.environment import Environment
 from bench.system.utc import timestamp
@@ -58,6 +59,8 @@ class Plan:
             raise ValueError("a case or a target stands twice")
         if any(case.target not in targets for case in self.cases):
             raise ValueError("a case is of a target that is not there")
+        for case in self.cases:
+            options.length(case)
         if len(set(self.order)) != len(self.order):
             raise ValueError("a trial stands twice")
         if any(step.case_id not in cases or step.index < 0 for step in self.order):
@@ -85,7 +88,7 @@ def make(
     """
     shuffler = random.Random(seed)
     order: list[Step] = []
-    trials = [(case.id, suite.trials_of(case.scenario)) for case in cases]
+    trials = [(case.id, options.trials(suite, case.scenario)) for case in cases]
     for index in range(max((count for _, count in trials), default=0)):
         block = [Step(name, index) for name, count in trials if index < count]
         shuffler.shuffle(block)

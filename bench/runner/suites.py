@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from bench import registry
+from bench import scenarios as known
 from bench.axes import Axes
 from bench.errors import UsageError
 from bench.model import PRECISIONS, ModelCard
+from bench.runner import options
 from bench.settings import toml
-from bench.suite import SCENARIOS, Case, Group, Suite
+from bench.suite import Case, Group, Suite
 
 
 def load(name: str) -> Suite:
@@ -31,6 +33,7 @@ def load(name: str) -> Suite:
         problem = _refused([group], group.axes)
         if problem:
             raise toml.problem(path, ("cases", index, "axes"), problem)
+    options.check(suite, path)
     return suite
 
 
@@ -51,8 +54,8 @@ def override(
     for name in models:
         registry.model(name)
     for name in scenarios:
-        if name not in SCENARIOS:
-            raise registry.unknown("scenario", name, SCENARIOS)
+        if name not in known.names():
+            raise registry.unknown("scenario", name, known.names())
     for name in precisions:
         if name not in PRECISIONS:
             raise registry.unknown("precision", name, PRECISIONS)
@@ -78,12 +81,12 @@ def override(
             measure = replace(
                 measure,
                 budget_s=budget_s,
-                sustained_s=budget_s,
                 least_s=min(measure.least_s, budget_s),
             )
         if trials is not None:
-            suite = replace(suite, trials=trials, sustained_trials=trials)
-        return replace(suite, cases=groups, measure=measure)
+            suite = replace(suite, trials=trials)
+        stated = options.override(suite, trials, budget_s)
+        return replace(suite, cases=groups, measure=measure, options=stated)
     except ValueError as error:
         raise UsageError(f"{error}") from error
 
@@ -106,6 +109,7 @@ def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ())
                     card=card,
                     precision=precision,
                     scenario=scenario,
+                    options=options.of_case(suite, scenario),
                     batch=batch,
                     axes=axes,
                     measure=suite.measure,
@@ -117,7 +121,7 @@ def cases(suite: Suite, targets: Sequence[str], cards: Sequence[ModelCard] = ())
 
 def _batch(card: ModelCard, scenario: str) -> int | None:
     """The batch where none was asked for; None: the search decides."""
-    return card.batch or (1 if scenario == "single-stream" else None)
+    return card.batch or (None if known.get(scenario).tunes == "batch" else 1)
 
 
 def _backend(target: str) -> str:

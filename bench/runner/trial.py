@@ -11,18 +11,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from bench import scenarios
 from bench.energy.meter import Meter, energy_metrics
-from bench.figures.metrics import derive
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
 from bench.results.telemetry import Telemetry
 from bench.results.trial import Status, Trial
-from bench.runner import crew
+from bench.runner import crew, options
 from bench.runner.crew import Part
 from bench.runner.listener import Listener
 from bench.runner.state import CaseState
 from bench.sensor import Recording
-from bench.suite import MOST_BUDGETS, Case
+from bench.suite import Case
 from bench.system import process
 from bench.system.utc import timestamp
 from bench.target import Resolved
@@ -46,6 +46,7 @@ def job(
         "batch": state.batch,
         "axes": dict(case.axes),
         "scenario": case.scenario,
+        "scenario_options": dict(case.options),
         "measure": asdict(case.measure),
         "threads": target.threads,
         "cores": list(target.device.cores),
@@ -174,11 +175,7 @@ def run(attempts: Sequence[Attempt], keep: Callable[[Attempt, Trial], None]) -> 
 
 def timeout_s(case: Case) -> float:
     """Most wall time of a trial: the suite's limit, and what its load may take beyond that."""
-    measure = case.measure
-    extra = (MOST_BUDGETS - 1) * measure.budget_s
-    if case.scenario == "sustained":
-        extra = measure.sustained_s
-    return measure.timeout_s + extra
+    return case.measure.timeout_s + options.length(case).over_s
 
 
 def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
@@ -189,7 +186,7 @@ def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
         raise ValueError("it holds no samples")
     items = items_per_run(case, state)
     flops = case.card.flops_of(case.card.sizes(items, case.axes))
-    figures = derive(trial.series, flops, items, trial.device_event_ns)
+    figures = scenarios.derive(case.scenario, trial, flops)
     changes: dict[str, Any] = {"metrics": figures}
     placement = trial.placement
     if placement is not None and placement.share < 1 - case.allow_fallback:

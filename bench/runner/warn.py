@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
-from bench.figures.metrics import THROTTLED_PERCENT, headline, is_unsteady
+from bench import scenarios
+from bench.figures.metrics import THROTTLED_PERCENT
 from bench.results.records import Case
 from bench.results.trial import Trial
 from bench.runner.plan import Plan
@@ -41,10 +42,7 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
             f"steady state was not reached in the warm-up of {restless} of {len(ran)} cases; "
             "raise warmup_s in the suite"
         )
-    excess = {
-        name: max(map(_width, good)) / case.settings.confidence_width
-        for name, (case, good) in ran.items()
-    }
+    excess = {name: _width(*one) / one[0].settings.confidence_width for name, one in ran.items()}
     wide = [name for name, times in excess.items() if times > WIDE]
     if wide:
         worst = max(wide, key=lambda name: excess[name])
@@ -56,7 +54,7 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
             f"{len(wide)} of {len(ran)} cases, {how} in {worst}; quiet the machine, or raise "
             "--budget"
         )
-    unsteady = sum(is_unsteady(case.summary) for case in cases)
+    unsteady = sum(scenarios.is_unsteady(case) for case in cases)
     if unsteady:
         yield (
             f"the figures of {unsteady} of {len(cases)} cases are unsteady from trial to trial; "
@@ -106,10 +104,14 @@ def _case_warnings(case: Case) -> Iterator[str]:
         yield f"the harness itself used {busy:.0%} of a core while a trial measured"
 
 
-def _width(trial: Trial) -> float:
-    """Width of the headline's interval as a share of it; infinite without one, which is worst."""
-    name = headline(trial.metrics)
-    metric = trial.metrics[name] if name else None
-    if metric is None or metric.low is None or metric.high is None:
-        return math.inf
-    return (metric.high - metric.low) / metric.value
+def _width(case: Case, good: Sequence[Trial]) -> float:
+    """Width of the interval of the case's own figure as a share of it, of the widest trial;
+    infinite without one, which is worst."""
+    name, _ = scenarios.headline(case)
+    widths = []
+    for trial in good:
+        metric = trial.metrics.get(name)
+        if metric is None or metric.low is None or metric.high is None:
+            return math.inf
+        widths.append((metric.high - metric.low) / metric.value)
+    return max(widths)

@@ -7,11 +7,15 @@ runs queued back to back; `end_to_end_round` stages and fetches every run.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from bench.figures import metrics
 from bench.measure import clock
+from bench.results.trial import Metric, Series
 from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
+from bench.scenarios.scenario import Options, Scenario
 
 ROUND_S = 0.05
 """Least length of a round: long enough that its two synchronizations do not show."""
@@ -21,8 +25,9 @@ LEAST_ROUNDS = 6
 """A round is already a mean of many runs."""
 
 
-def observe(load: Load) -> Observations:
+def observe(load: Load, options: Options) -> Observations:
     """Series `round` and `end_to_end_round`: nanoseconds of rounds of several runs each."""
+    del options
     session, slots, measure = load.session, load.slots, load.measure
     runs = runs_per_round(load)
     items = runs * load.items_per_run
@@ -61,3 +66,17 @@ def runs_per_round(load: Load) -> int:
     clock.queued(load.session, load.slots, 1, load.now)
     once = max(clock.queued(load.session, load.slots, 1, load.now), 1)
     return min(math.ceil(ROUND_S * 1e9 / once), 10_000)
+
+
+def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+    """Items over time, on inputs that lie on the device and from host to host."""
+    return {
+        **metrics.throughput("throughput", series["round"]),
+        **metrics.throughput("throughput_end_to_end", series["end_to_end_round"]),
+        **metrics.achieved(series["round"], flops_per_item),
+    }
+
+
+SCENARIO = Scenario(
+    observe=observe, figures=figures, headline="throughput_items_per_s", tunes="batch"
+)

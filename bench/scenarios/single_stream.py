@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
+from bench.figures import metrics
 from bench.measure import clock
+from bench.results.trial import Metric, Series
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
+from bench.scenarios.scenario import Options, Scenario
 
 
-def observe(load: Load) -> Observations:
+def observe(load: Load, options: Options) -> Observations:
     """Series `latency`: host-to-host nanoseconds of single inferences."""
+    del options
     session, slots, now = load.session, load.slots, load.now
 
     def take(first: int, count: int) -> list[int]:
@@ -23,3 +29,11 @@ def observe(load: Load) -> Observations:
         start, end, runs = keep_busy(take, load.measure.energy_s, load, typical)
         windows.append(Steady("latency", start, end, runs * load.items_per_run))
     return Observations({"latency": seen}, windows)
+
+
+def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+    """Percentiles of the latency."""
+    return metrics.latency(series["latency"], flops_per_item)
+
+
+SCENARIO = Scenario(observe=observe, figures=figures, headline="latency_p50_ns")

@@ -20,7 +20,7 @@ from bench.errors import OutOfMemory, Unsupported
 from bench.language.plain import first_line
 from bench.model import ModelCard, Precision
 from bench.settings import toml
-from bench.suite import Measure
+from bench.suite import Measure, Options
 from bench.system.child import Emit
 from bench.workload import Workload
 
@@ -38,6 +38,7 @@ class Job:
     batch: int | None
     axes: Axes
     scenario: str
+    scenario_options: Options
     measure: Measure
     threads: int
     cores: tuple[int, ...]

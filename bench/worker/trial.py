@@ -10,13 +10,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from bench import scenarios
 from bench.backend import Backend, Session
 from bench.clocks import host
 from bench.figures.stats import Estimate
 from bench.measure import clock, fidelity, inputs
 from bench.results import samples as encoding
-from bench.scenarios import SCENARIOS
 from bench.scenarios.collect import Load, Observations
+from bench.scenarios.scenario import Scenario
+from bench.settings import toml
 from bench.system.child import Emit, hear
 from bench.worker import session as shared
 from bench.worker.session import Job
@@ -43,6 +45,7 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     refusal = backend.supports(workload, job.device)
     if refusal:
         return {"status": "unsupported", "reason": refusal}
+    scenario = scenarios.get(job.scenario)
     timing = inputs.slots(job.card.inputs, axes, job.measure.slots, shared.key(job, "timing"))
     items = fidelity.check_items(job.card, axes, job.seed)
     check = fidelity.check_batches(items, workload.batch)
@@ -52,6 +55,10 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
     start = clock.now_ns()
     session = backend.load(workload, job.device, [*timing, *check], job.threads)
     loaded = clock.now_ns()
+    if not isinstance(session, scenario.needs):
+        session.close()
+        reason = f"the scenario {job.scenario} is for another kind of model than {job.card.name}"
+        return {"status": "unsupported", "reason": reason}
     session.stage(0)
     session.run(0)
     session.fetch()
@@ -63,13 +70,16 @@ def trial(job: Job, backend: Backend, import_ns: int, emit: Emit) -> dict[str, A
         "first_inference_ns": first_ns,
     }
 
+    def checked() -> tuple[fidelity.Verdict, str]:
+        emit("phase", name="fidelity")
+        return _verdict(job, backend, session, workload, items, len(check))
+
+    before = checked() if scenario.check_first else None
     emit("phase", name="measure")
     wait_for_start(emit)
-    seen = _observe(job, session, now, emit)
+    seen = _observe(scenario, job, session, now, emit)
     events = _device_events(session, job.measure.slots)
-
-    emit("phase", name="fidelity")
-    verdict, reference = _verdict(job, backend, session, workload, items, len(check))
+    verdict, reference = before or checked()
     placement = session.placement()
     device_peak = session.peak_memory_bytes()
     facts = session.facts()
@@ -140,7 +150,9 @@ def wait_for_start(emit: Emit) -> None:
     host.wait_until(int(hear()["at_ns"]))
 
 
-def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> Observations:
+def _observe(
+    scenario: Scenario, job: Job, session: Session, now: Callable[[], int], emit: Emit
+) -> Observations:
     last = 0
 
     def report(estimate: Estimate, items: int) -> None:
@@ -159,10 +171,11 @@ def _observe(job: Job, session: Session, now: Callable[[], int], emit: Emit) -> 
         power=job.power,
         report=report,
     )
+    options = toml.convert(scenario.options, job.scenario_options, Path("the worker's job"))
     gc.collect()
     gc.disable()  # a collection between two stamps is the harness's doing, not the device's
     try:
-        return SCENARIOS[job.scenario](load)
+        return scenario.observe(load, options)
     finally:
         gc.enable()
 

@@ -40,6 +40,10 @@ def migrated(document: dict[str, Any]) -> dict[str, Any]:
 
 def _case(case: dict[str, Any], bounds: dict[str, float]) -> None:
     settings = case["settings"]
+    length_s = settings.pop("sustained_s", None)  # of that scenario alone
+    if length_s is not None and case["scenario"] == "sustained":
+        case["scenario_options"] = {"length_s": length_s}
+    case.setdefault("scenario_options", {})
     case.setdefault("allow_fallback", settings.pop("allow_fallback", 0.0))
     case.setdefault("found", {"batch": case["batch"]} if case["batch_search"] else {})
     card = registry.models().get(case["model"])

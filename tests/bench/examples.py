@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import fields as fields_of
 from typing import Any
 
-from bench.figures.metrics import derive, summarize
+from bench.figures.metrics import latency, summarize
 from bench.results.record import Samples
 from bench.results.records import Case, Results
 from bench.results.samples import pack
@@ -40,7 +40,7 @@ def series(values: Sequence[int], warmup: int = 0, items: int = 1, **fields: Any
 
 def trial(index: int = 0, **fields: Any) -> Trial:
     """A trial that ran, of 100 latencies around a millisecond."""
-    latency = series([1_000_000 + 100 * (7 * i % 100) + index for i in range(110)], warmup=10)
+    timed = series([1_000_000 + 100 * (7 * i % 100) + index for i in range(110)], warmup=10)
     return Trial(
         **{
             "index": index,
@@ -48,8 +48,8 @@ def trial(index: int = 0, **fields: Any) -> Trial:
             "status": "ok",
             "started_at": "2026-01-02T03:04:05+00:00",
             "wall_s": 1.5,
-            "series": {"latency": latency},
-            "metrics": derive({"latency": latency}, 25_000_000, 1),
+            "series": {"latency": timed},
+            "metrics": latency(timed, 25_000_000),
             **fields,
         }
     )

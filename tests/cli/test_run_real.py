@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from bench.figures import metrics
+from bench import scenarios
 from bench.results import file as results_file
 from tests.conftest import Cli
 
@@ -51,12 +51,7 @@ def test_smoke_on_every_runtime(cli: Cli, target: str) -> None:
     stored = results_file.read(cli.folder / "r.json")
     for record in stored.cases:
         for trial_record in record.trials:
-            again = metrics.derive(
-                trial_record.series,
-                record.flops_per_item,
-                record.items_per_run or 1,
-                trial_record.device_event_ns,
-            )
+            again = scenarios.derive(record.scenario, trial_record, record.flops_per_item)
             assert trial_record.metrics == again
 
 

@@ -8,19 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bench.figures.metrics import derive, measured, summarize
+from bench import scenarios
+from bench.figures import metrics
+from bench.figures.metrics import measured, summarize
 from bench.results import file as results_file
 from bench.results.records import Summary
 from bench.results.trial import Metric
 
-from ..examples import results, samples, series
+from ..examples import results, samples, series, trial
 
 MS = 1_000_000
 
 
 def test_latency_figures_are_order_statistics_after_warm_up() -> None:
     values = [50 * MS, *range(1 * MS, 11 * MS, MS)]  # one warm-up, then 1 to 10 ms
-    found = derive({"latency": series(values, warmup=1)}, None, 1)
+    found = metrics.latency(series(values, warmup=1), None)
     assert found == {
         "latency_p50_ns": Metric(value=5 * MS, low=2 * MS, high=9 * MS, n=10),
         "latency_mean_ns": Metric(value=5.5 * MS, n=10),
@@ -37,19 +39,19 @@ def test_latency_figures_are_order_statistics_after_warm_up() -> None:
     ],
 )
 def test_percentiles_the_samples_cannot_support_are_absent(n: int, names: set[str]) -> None:
-    found = derive({"latency": series([MS] * n)}, None, 1)
+    found = metrics.latency(series([MS] * n), None)
     assert found.keys() == {"latency_mean_ns", *(f"latency_{name}_ns" for name in names)}
 
 
 def test_flops_are_those_of_all_items_of_a_run_over_the_median() -> None:
-    found = derive({"latency": series([2 * MS] * 10)}, 3_000_000, 8)
+    found = metrics.latency(series([2 * MS] * 10, items=8), 3_000_000)
     rate = found["achieved_flops_per_s"]
     assert rate == Metric(value=12e9, low=12e9, high=12e9, n=10)
 
 
 def test_throughput_is_items_over_time() -> None:
     rounds = series([*[100 * MS] * 6, 50 * MS, 100 * MS], items=20, warmup=1)
-    found = derive({"round": rounds}, None, 20)
+    found = metrics.throughput("throughput", rounds)
     assert found["throughput_items_per_s"].value == pytest.approx(200)
     mean = found["throughput_mean_items_per_s"]
     assert (mean.value, mean.n) == (pytest.approx(7 * 20 / 0.65), 7)
@@ -57,13 +59,13 @@ def test_throughput_is_items_over_time() -> None:
 
 def test_the_ends_of_a_rate_s_interval_are_those_of_the_time_exchanged() -> None:
     rounds = series([(100 + i) * MS for i in range(11)], items=100)
-    time = derive({"latency": rounds}, None, 1)["latency_p50_ns"]
-    rate = derive({"round": rounds}, 7, 1)["throughput_items_per_s"]
+    time = metrics.latency(rounds, None)["latency_p50_ns"]
+    rate = metrics.throughput("throughput", rounds)["throughput_items_per_s"]
     assert time.low is not None and time.high is not None
     assert rate.low == 100 * 1e9 / time.high
     assert rate.high == 100 * 1e9 / time.low
     assert rate.low < rate.value < rate.high
-    flops = derive({"round": rounds}, 7, 1)["achieved_flops_per_s"]
+    flops = metrics.achieved(rounds, 7)["achieved_flops_per_s"]
     assert flops.value == pytest.approx(7 * rate.value)
 
 
@@ -72,7 +74,7 @@ def test_resident_and_end_to_end_throughput_are_measured_apart() -> None:
         "round": series([10 * MS] * 8, items=4),
         "end_to_end_round": series([20 * MS] * 8, items=4),
     }
-    found = derive(both, None, 1)
+    found = scenarios.get("offline").figures(both, None)
     assert found["throughput_items_per_s"].value == pytest.approx(400)
     assert found["throughput_end_to_end_items_per_s"].value == pytest.approx(200)
     assert not any(name.startswith("latency") for name in found)
@@ -81,7 +83,7 @@ def test_resident_and_end_to_end_throughput_are_measured_apart() -> None:
 def test_sustained_load_compares_its_first_and_last_minute() -> None:
     # ten minutes in rounds of a second that take 1.25 s from the fifth minute on
     values = [1000 * MS] * 300 + [1250 * MS] * 240
-    found = derive({"round": series(values, items=10, stopped_by="time")}, None, 1)
+    found = metrics.over_time(series(values, items=10, stopped_by="time"))
     first, last = (found[f"throughput_{end}_items_per_s"] for end in ("first", "last"))
     assert (first.value, first.n) == (pytest.approx(10), 60)
     assert (last.value, last.n) == (pytest.approx(8), 48)
@@ -90,20 +92,24 @@ def test_sustained_load_compares_its_first_and_last_minute() -> None:
 
 def test_a_short_sustained_load_compares_its_first_and_last_sixth() -> None:
     values = [100 * MS] * 15 + [150 * MS] * 40 + [200 * MS] * 7 + [100 * MS]  # 9 s
-    found = derive({"round": series(values, items=1, stopped_by="time")}, None, 1)
+    found = metrics.over_time(series(values, items=1, stopped_by="time"))
     first, last = (found[f"throughput_{end}_items_per_s"] for end in ("first", "last"))
     assert (first.value, first.n) == (pytest.approx(10), 15)
     assert (last.value, last.n) == (pytest.approx(8 / 1.5), 8)
 
 
 def test_one_long_round_is_its_own_first_and_last_stretch() -> None:
-    found = derive({"round": series([5000 * MS], items=1, stopped_by="time")}, None, 1)
+    found = metrics.over_time(series([5000 * MS], items=1, stopped_by="time"))
     assert found["throughput_drop_percent"].value == 0
 
 
 def test_device_time_stands_beside_host_time() -> None:
     latency = series([2 * MS] * 8)
-    found = derive({"latency": latency}, None, 1, samples([1 * MS] * 20))
+    found = scenarios.derive(
+        "single-stream",
+        trial(series={"latency": latency}, device_event_ns=samples([1 * MS] * 20)),
+        None,
+    )
     assert found["device_event_p50_ns"].value == MS
     assert found["latency_p50_ns"].value == 2 * MS
 
@@ -113,7 +119,7 @@ def test_device_time_stands_beside_host_time() -> None:
 )
 def test_a_series_without_time_is_an_error(values: list[int], warmup: int) -> None:
     with pytest.raises(ValueError, match="no samples after its warm-up"):
-        derive({"latency": series(values, warmup=warmup)}, None, 1)
+        metrics.latency(series(values, warmup=warmup), None)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0])
@@ -123,7 +129,7 @@ def test_foreign_samples_that_are_no_times_are_an_error(bad: float) -> None:
 
 
 def test_sums_of_foreign_samples_do_not_wrap_around() -> None:
-    found = derive({"round": series([MS], samples=samples([2**62] * 4))}, None, 1)
+    found = metrics.throughput("throughput", series([MS], samples=samples([2**62] * 4)))
     assert found["throughput_mean_items_per_s"].value == pytest.approx(1e9 / 2**62)
 
 
@@ -162,7 +168,10 @@ def test_a_change_in_percent_is_averaged_as_it_is() -> None:
 
 
 def test_nothing_comes_of_nothing() -> None:
-    assert derive({}, 1, 1) == {}
+    with pytest.raises(ValueError, match="it holds no series 'latency'"):
+        scenarios.derive("single-stream", trial(series={}), None)
+    with pytest.raises(ValueError, match="there is no scenario 'solo'"):
+        scenarios.derive("solo", trial(), None)
     assert summarize([]) == {}
 
 
@@ -170,16 +179,14 @@ def test_every_figure_of_a_file_can_be_computed_again(tmp_path: Path) -> None:
     path = tmp_path / "some.json"
     path.write_text(results_file.dumps(results()))
     stored = results_file.read(path).cases[0]
-    for trial in stored.trials:
-        again = derive(
-            trial.series, stored.flops_per_item, stored.items_per_run or 1, trial.device_event_ns
-        )
-        assert again == trial.metrics
+    for one in stored.trials:
+        again = scenarios.derive(stored.scenario, one, stored.flops_per_item)
+        assert again == one.metrics
         assert again["latency_p50_ns"].value > 0
     assert summarize([trial.metrics for trial in stored.trials]) == stored.summary
 
 
 def test_the_median_agrees_with_numpy() -> None:
     values = np.random.default_rng(5).integers(MS, 2 * MS, 1001)
-    found = derive({"latency": series(values.tolist())}, None, 1)
+    found = metrics.latency(series(values.tolist()), None)
     assert found["latency_p50_ns"].value == np.median(values)

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from bench.figures.metrics import headline, is_unsteady, summarize
+from bench import scenarios
+from bench.figures.metrics import summarize
 from bench.figures.unsteady import bound, two_states
 from bench.results.trial import Metric
 from bench.suite import BOUNDS, Suite
+
+from ..examples import results
 
 MS = 1e6
 P50 = "latency_p50_ns"
@@ -151,11 +154,14 @@ def test_more_trials_do_not_make_them_alike() -> None:
 def test_the_headline_decides() -> None:
     wide = {P50: trials(1.0, 1.0, 1.0)[0][P50], "latency_p99_ns": Metric(value=1.0, n=9)}
     far = {P50: wide[P50], "latency_p99_ns": Metric(value=90.0, n=9)}
-    summary = summarize([wide, far, far])
-    assert summary["latency_p99_ns"].unsteady and not is_unsteady(summary)
-    assert is_unsteady(summarize(trials(1.0, 9.0, 1.0)))
-    assert headline(["x", "throughput_items_per_s"]) == "throughput_items_per_s"
-    assert headline([]) is None and not is_unsteady({})
+    case = results().cases[0].model_copy(update={"summary": summarize([wide, far, far])})
+    assert case.summary["latency_p99_ns"].unsteady and not scenarios.is_unsteady(case)
+    spread = case.model_copy(update={"summary": summarize(trials(1.0, 9.0, 1.0))})
+    assert scenarios.is_unsteady(spread)
+    assert scenarios.headline(spread) == (P50, spread.summary[P50])
+    for unknown in ({"scenario": "of another version"}, {"summary": {}}):
+        bare = spread.model_copy(update=unknown)
+        assert scenarios.headline(bare)[1] is None and not scenarios.is_unsteady(bare)
 
 
 def test_the_default_bounds_are_within_their_own_rules() -> None:

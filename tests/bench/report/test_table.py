@@ -107,6 +107,13 @@ def test_a_load_of_a_set_time_is_ranked_by_what_is_left_at_its_end() -> None:
     assert "0.526x" in row(found, "torch@cpu:0")
 
 
+def test_a_scenario_of_another_version_is_shown_without_its_figure() -> None:
+    later = [case(f"torch@cpu:{n}", scenario="of-a-later-version") for n in range(2)]
+    text = shown(results(later))
+    assert "of-a-later-version" in text and "best" not in text
+    assert row(results(later), "torch@cpu:0") == ["torch@cpu:0", "-", "ok"]
+
+
 def test_one_that_can_be_ranked_alone_is_not_called_best() -> None:
     unsteady = case("torch@cuda:0", summary={LATENCY: summary(1e5, unsteady="two states")})
     assert "best" not in shown(results([case("torch@cpu:0"), unsteady]))
@@ -226,7 +233,7 @@ def everything() -> Results:
         {"status": "invalid", "reason": "8 outputs are NaN", "summary": {}},
         {"summary": {LATENCY: summary(987_654_321, 2)}},
         {"summary": {LATENCY: summary(9.99e9, 1)}},
-        {"summary": {RATE: summary(123_456), **full}},
+        {"scenario": "offline", "summary": {RATE: summary(123_456), **full}},
     ]
     cases = [
         case(target, model, **fields)

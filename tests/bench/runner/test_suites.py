@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from bench import registry, suite
 from bench.axes import Axis
 from bench.errors import HetbenchError, RefusedInput, UsageError
-from bench.runner import suites
+from bench.runner import options, suites
 from bench.runner.suites import cases, override
 from bench.suite import Case, Measure, Suite
 
@@ -257,7 +258,9 @@ def test_override_puts_its_lists_in_place(mine: Suite) -> None:
     ]
     assert changed.trials == 5
     measure = changed.measure
-    assert (measure.budget_s, measure.sustained_s, measure.least_s) == (0.25, 0.25, 0.25)
+    assert (measure.budget_s, measure.least_s) == (0.25, 0.25)
+    assert changed.options["sustained"] == {"trials": 5, "length_s": 0.25}
+    assert changed.options["offline"] == {"trials": 5}
 
 
 def test_override_leaves_what_is_not_named(mine: Suite) -> None:
@@ -363,12 +366,46 @@ def test_name_version_and_cases_are_enough(tmp_path: Path) -> None:
     assert len(cases(loaded, TARGETS)) == 2
 
 
+def trials(suite: Suite) -> tuple[int, int]:
+    return options.trials(suite, "offline"), options.trials(suite, "sustained")
+
+
 def test_a_sustained_load_is_one_trial_unless_it_is_said_otherwise(write: Write) -> None:
     plain = suites.load(str(write()))
-    assert (plain.trials_of("offline"), plain.trials_of("sustained")) == (2, 1)
-    said = suites.load(str(write("trials = 2", "trials = 2\nsustained_trials = 5")))
-    assert (said.trials_of("offline"), said.trials_of("sustained")) == (2, 5)
-    asked = override(plain, trials=4)
-    assert (asked.trials_of("offline"), asked.trials_of("sustained")) == (4, 4)
-    with pytest.raises(RefusedInput, match="sustained_trials must be 1 to 1000"):
-        suites.load(str(write("trials = 2", "trials = 2\nsustained_trials = 0")))
+    assert trials(plain) == (2, 1)
+    said = "[options.sustained]\ntrials = 5\nlength_s = 20\n\n[[cases]]"
+    assert trials(suites.load(str(write("[[cases]]", said)))) == (2, 5)
+    assert trials(override(plain, trials=4)) == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("stated", "problem"),
+    [
+        ("sustained = { length_s = 0 }", "options.sustained: length_s must be above 0"),
+        ("sustained = { trials = -1 }", "options.sustained: trials must be 1 to 1000"),
+        ("sustained = { lenght_s = 9 }", "options.sustained.lenght_s: unknown key; did you mean"),
+        ("offline = { length_s = 9 }", "options.offline.length_s: unknown key"),
+        (
+            "sustaned = {}",
+            "options.sustaned: no scenario is called 'sustaned'; known and near: sustained",
+        ),
+        ("sustained = 9", "options.sustained: 9 is not a table"),
+    ],
+)
+def test_what_no_scenario_knows_is_refused(write: Write, stated: str, problem: str) -> None:
+    path = write("trials = 2", f"trials = 2\noptions.{stated}")
+    with pytest.raises(RefusedInput, match=re.escape(problem)):
+        suites.load(str(path))
+
+
+def test_what_a_scenario_is_told_is_part_of_what_is_measured(mine: Suite) -> None:
+    short, long = (
+        cases(override(mine, scenarios=["sustained"], budget_s=budget_s), TARGETS[:1])[0]
+        for budget_s in (5.0, 60.0)
+    )
+    assert short.options == {"length_s": 5.0}
+    assert short.id == long.id and short.version != long.version
+    plain, often = (
+        cases(override(mine, scenarios=["sustained"], trials=n), TARGETS[:1])[0] for n in (2, 3)
+    )
+    assert plain.version == often.version

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from bench.figures.metrics import derive, summarize
+from bench.figures import metrics
+from bench.figures.metrics import summarize
 from bench.report.strict import is_unsteady
 from bench.results.records import BatchPoint, Case
 from bench.results.trial import Trial
@@ -34,7 +35,10 @@ def case(*trials: Trial, **fields: Any) -> Case:
 def with_series(index: int = 0, name: str = "latency", **fields: Any) -> Trial:
     values = fields.pop("values", [MS] * 20)
     made = {name: series(values, warmup=1, **fields)}
-    return trial(index, series=made, metrics=derive(made, None, 1))
+    figures = metrics.latency(made[name], None)
+    if name != "latency":
+        figures = metrics.throughput("throughput", made[name])
+    return trial(index, series=made, metrics=figures)
 
 
 @pytest.fixture(autouse=True)
