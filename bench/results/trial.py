@@ -157,7 +157,7 @@ class Trial(Record):
     memory: Memory | None = None
     """Most memory in use."""
     series: dict[Name, Series] = {}
-    """`latency`, or `round` and `end_to_end_round`."""
+    """By kind, as the scenario names them; results/README.md tells what each is."""
     windows: Few[Window] = []
     """Stretches of steady load that energy is read over."""
     device_event_ns: Samples | None = None
