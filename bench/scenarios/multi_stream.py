@@ -1,0 +1,59 @@
+"""`multi-stream`: queries of several inferences each; the next is issued when all outputs of the
+last one are on the host, as of a car with eight cameras.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.bounds import Count
+from bench.figures import metrics
+from bench.measure import clock
+from bench.results.trial import Metric, Series
+from bench.scenarios import scenario
+from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
+from bench.scenarios.scenario import Scenario
+
+
+@dataclass(frozen=True, slots=True)
+class Options(scenario.Options):
+    """How large a query is."""
+
+    streams: Count = 8
+    """Inferences in one query."""
+
+    def __post_init__(self) -> None:
+        scenario.Options.__post_init__(self)
+        if not 1 <= self.streams <= 1000:
+            raise ValueError("streams must be 1 to 1000")
+
+
+def observe(load: Load, options: Options) -> Observations:
+    """Series `query`: host-to-host nanoseconds of queries."""
+    items = options.streams * load.items_per_run
+
+    def take(first: int, count: int) -> list[int]:
+        del first
+        return [
+            clock.end_to_end(load.session, load.slots, options.streams, load.now)
+            for _ in range(count)
+        ]
+
+    seen = collect(take, load, load.measure.budget_s, items)
+    windows = []
+    if load.power:
+        typical = float(np.median(seen.samples[seen.warmup :]))
+        start, end, queries = keep_busy(take, load.measure.energy_s, load, typical)
+        windows.append(Steady("query", start, end, queries * items))
+    return Observations({"query": seen}, windows)
+
+
+def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+    """Percentiles of a query's latency."""
+    return metrics.latency(series["query"], flops_per_item)
+
+
+SCENARIO = Scenario(observe=observe, figures=figures, headline="latency_p50_ns", options=Options)
