@@ -17,7 +17,8 @@ from bench.results.trial import Status, Trial
 from bench.suite import Measure
 from bench.system.environment import Environment
 
-SCHEMA_VERSION: Literal[1] = 1
+SCHEMA_VERSION: Literal["1-draft"] = "1-draft"
+"""Becomes 1 when it is frozen; until then a change leaves no reader for files of before."""
 
 SearchEnd = Literal["level", "slower", "memory", "refused", "cap", "cut-short"]
 
@@ -214,7 +215,7 @@ class Results(Record):
 
     kind: Literal["hetbench-results"]
     """What a reader looks at first."""
-    schema_version: Literal[1]
+    schema_version: Literal["1-draft"]
     """Of this description; another version is read by other rules."""
     hetbench_version: Name
     """Version of the program that wrote the file."""

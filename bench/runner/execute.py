@@ -6,6 +6,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from types import FrameType
 from typing import Any
 
@@ -149,9 +150,9 @@ def search(
             end.update(event)
 
     limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    task = trial.job(case, target, state, plan.seed, meter, power=False)
+    job = asdict(trial.job(case, target, state, plan.seed, meter, power=False))
     try:
-        outcome = process.run("bench.worker.search", task, on_event, limit, target.environment)
+        outcome = process.run("bench.worker.search", job, on_event, limit, target.environment)
     except KeyboardInterrupt:
         stopped = f"the run was stopped while batch {trying} was tried"
         state.search = Search(points=points, end="cut-short", reason=stopped)

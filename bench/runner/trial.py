@@ -26,6 +26,7 @@ from bench.suite import Case
 from bench.system import process
 from bench.system.utc import timestamp
 from bench.target import Resolved
+from bench.worker.session import Job
 
 _NO_MEMORY = re.compile(
     r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
@@ -34,29 +35,29 @@ _NO_MEMORY = re.compile(
 
 def job(
     case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter, power: bool
-) -> dict[str, Any]:
-    """The worker's job as JSON-able data; see bench.worker.session.Job."""
-    return {
-        "backend": target.backend,
-        "adapter": asdict(target.adapter),
-        "options": target.options,
-        "device": asdict(target.device),
-        "card": asdict(case.card),
-        "precision": case.precision,
-        "batch": state.batch,
-        "axes": dict(case.axes),
-        "scenario": case.scenario,
-        "scenario_options": dict(case.options),
-        "measure": asdict(case.measure),
-        "threads": target.threads,
-        "cores": list(target.device.cores),
-        "seed": seed,
-        "power": power,
-        "origin_ns": meter.origin_ns,
-        "items_per_run": items_per_run(case, state),
-        "onnx": state.onnx,
-        "reference": state.reference,
-    }
+) -> Job:
+    """What the worker is asked for."""
+    return Job(
+        backend=target.backend,
+        adapter=target.adapter,
+        options=dict(target.options),
+        device=target.device,
+        card=case.card,
+        precision=case.precision,
+        batch=state.batch,
+        axes=case.axes,
+        scenario=case.scenario,
+        scenario_options=case.options,
+        measure=case.measure,
+        threads=target.threads,
+        cores=target.device.cores,
+        seed=seed,
+        power=power,
+        origin_ns=meter.origin_ns,
+        items_per_run=items_per_run(case, state),
+        onnx=state.onnx,
+        reference=state.reference,
+    )
 
 
 def items_per_run(case: Case, state: CaseState) -> int:
@@ -102,9 +103,10 @@ class Attempt:
             keep(self, self._record(outcome, sampler.stop()))
 
         case, target = self.case, self._target
+        task = job(case, target, self._state, self._seed, self._meter, self._meter.device_power)
         return Part(
             module="bench.worker.trial",
-            job=job(case, target, self._state, self._seed, self._meter, self._meter.device_power),
+            job=asdict(task),
             limit_s=timeout_s(case),
             env=target.environment,
             on_event=self._on_event,

@@ -19,6 +19,7 @@ from bench import registry
 from bench.axes import label
 from bench.figures.metrics import summarize
 from bench.results import file as results_file
+from bench.results.records import SCHEMA_VERSION
 from bench.results.trial import Metric
 from bench.suite import BOUNDS
 from bench.system import files
@@ -26,6 +27,7 @@ from bench.system import files
 
 def migrated(document: dict[str, Any]) -> dict[str, Any]:
     """The document in the schema of today; changes the one given."""
+    document["schema_version"] = SCHEMA_VERSION
     document["suite"].setdefault("bounds", dict(BOUNDS))
     renamed = {}
     for case in document["cases"]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.figures.metrics import latency, summarize
 from bench.results.record import Samples
-from bench.results.records import Case, Results
+from bench.results.records import SCHEMA_VERSION, Case, Results
 from bench.results.samples import pack
 from bench.results.trial import Series, Trial
 from bench.suite import Measure
@@ -119,7 +119,7 @@ def results(**fields: Any) -> Results:
     return Results.model_validate(
         {
             "kind": "hetbench-results",
-            "schema_version": 1,
+            "schema_version": SCHEMA_VERSION,
             "hetbench_version": "0.1.0",
             "simulated": False,
             "run": {

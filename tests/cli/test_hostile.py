@@ -131,7 +131,7 @@ def test_json_is_ascii_and_loses_nothing(run: Callable[..., str], hostile: Path)
 
 def test_refusals_of_results_files_and_journals(run: Callable[..., str], tmp_path: Path) -> None:
     for name, text in {
-        "key": json.dumps({"kind": "hetbench-results", "schema_version": 1, EVIL: 1}),
+        "key": json.dumps({"kind": "hetbench-results", "schema_version": "1-draft", EVIL: 1}),
         "version": json.dumps({"kind": "hetbench-results", "schema_version": EVIL}),
         "bare": EVIL,
     }.items():

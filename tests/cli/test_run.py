@@ -157,7 +157,7 @@ def test_a_bad_suite_names_line_and_key(cli: Cli, suite: Write) -> None:
         ("[" * 100_000, "nested too deeply"),
         ('{"kind": "other"}', "not a hetbench results file"),
         ('{"kind": "hetbench-results", "schema_version": 99}', "schema version 99"),
-        ('{"kind": "hetbench-results", "schema_version": 1}', "not a valid results file"),
+        ('{"kind": "hetbench-results", "schema_version": "1-draft"}', "not a valid results file"),
     ],
 )
 def test_a_foreign_file_is_refused_in_one_sentence(cli: Cli, text: str, words: str) -> None:
