@@ -96,8 +96,8 @@ def run(
         False,
         "--strict",
         help=tr(
-            "Exit with 3 also when a case's figure is unsteady, its batch search was cut short, "
-            "or a trial ended with too few samples."
+            "Exit with 3 also when a case's figure is unsteady or more than the datasheet allows, "
+            "its batch search was cut short, or a trial ended with too few samples."
         ),
     ),
     adapter: list[str] = common.ADAPTER,
@@ -225,7 +225,7 @@ def _print(done: Finished, json: bool) -> None:
 def _exit_code(done: Finished, strict: bool) -> int:
     """6 not written where it belongs, 130 stopped, 3 some case did not run, 1 outputs were wrong,
     3 --strict is not met, 0 all ran and valid."""
-    from bench.report.strict import is_unsteady
+    from bench.report.strict import is_doubtful
 
     if done.problem is not None:
         return done.problem.exit_code
@@ -236,4 +236,4 @@ def _exit_code(done: Finished, strict: bool) -> int:
         return 3
     if "invalid" in statuses:
         return 1
-    return 3 if strict and is_unsteady(done.results) else 0
+    return 3 if strict and is_doubtful(done.results) else 0
