@@ -149,6 +149,8 @@ class Case:
     """Sizes of the model's axes but the batch."""
     measure: Measure
     allow_fallback: float
+    beside: tuple[str, ...] = ()
+    """Targets that are measured at the same time, sorted; empty: it is measured alone."""
 
     @property
     def id(self) -> str:
@@ -170,6 +172,8 @@ class Case:
         measure["allow_fallback"] = self.allow_fallback
         axes = dict(self.axes)
         parts = [MEASURE_RULES, card, self.precision, self.scenario, self.batch, axes, measure]
+        if self.beside:  # what else the machine did is part of what was measured
+            parts.append(self.beside)
         return digest(parts, 12)
 
 

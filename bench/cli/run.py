@@ -61,7 +61,7 @@ def run(
     parallel: bool = typer.Option(
         False,
         "--parallel",
-        help=tr("Measure targets that share nothing at the same time; not where power is read."),
+        help=tr("Measure targets that share nothing at the same time."),
     ),
     seed: int = typer.Option(
         0, "--seed", min=0, max=2**32 - 1, help=tr("Decides order and inputs.")

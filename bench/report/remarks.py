@@ -37,6 +37,13 @@ def remarks(results: Results) -> Iterator[Text]:
     """One line each, equal ones as one: cases that are not `ok`, unsteady figures, warnings,
     power that is not read, energy that does not hold."""
     targets = {one.target: one for one in results.targets}
+    if any(case.beside for case in results.cases):
+        yield _dim(
+            tr(
+                f"measured at the same time, {len(targets)} targets (--parallel): to be compared "
+                "with runs of the same targets in parallel alone"
+            )
+        )
     ended = (
         ((case.status, case.reason or "no reason was recorded"), case.id)
         for case in results.cases

@@ -121,6 +121,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         onnx_sha256=state.onnx_sha256,
         settings=case.measure,
         allow_fallback=case.allow_fallback,
+        beside=list(case.beside),
         status=status,
         reason=reason,
         trials=[state.trials[index] for index in sorted(state.trials)],
