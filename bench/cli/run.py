@@ -223,8 +223,9 @@ def _print(done: Finished, json: bool) -> None:
 
 
 def _exit_code(done: Finished, strict: bool) -> int:
-    """6 not written where it belongs, 130 stopped, 3 some case did not run, 1 outputs were wrong,
-    3 --strict is not met, 0 all ran and valid."""
+    """The first that is true: 6 not written where it belongs, 130 stopped, 1 outputs were wrong,
+    3 some case did not run, 3 --strict is not met, 0 all ran and valid. What is wrong counts for
+    more than what is missing."""
     from bench.report.strict import is_doubtful
 
     if done.problem is not None:
@@ -232,8 +233,8 @@ def _exit_code(done: Finished, strict: bool) -> int:
     if not done.results.run.complete:
         return 130
     statuses = {case.status for case in done.results.cases}
-    if statuses - {"ok", "invalid"}:
-        return 3
     if "invalid" in statuses:
         return 1
+    if statuses - {"ok"}:
+        return 3
     return 3 if strict and is_doubtful(done.results) else 0

@@ -106,7 +106,7 @@ class Case(Record):
     """Targets that were measured at the same time, `--parallel`; empty: it had the machine alone.
     Part of `version`."""
     status: Status
-    """`ok` only if every trial is."""
+    """`ok` only if every trial is; `invalid` if any trial is."""
     reason: Text | None = None
     """One sentence where the status is not `ok`."""
     trials: Few[Trial] = []
