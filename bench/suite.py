@@ -143,6 +143,8 @@ class Case:
     """Sizes of the model's axes but the batch."""
     measure: Measure
     allow_fallback: float
+    beside: tuple[str, ...] = ()
+    """Targets that are measured at the same time, sorted; empty: it is measured alone."""
 
     @property
     def id(self) -> str:
@@ -165,6 +167,8 @@ class Case:
         axes = dict(self.axes)
         load = [self.scenario, dict(self.options)]
         parts = [MEASURE_RULES, card, self.precision, load, self.batch, axes, measure]
+        if self.beside:  # what else the machine did is part of what was measured
+            parts.append(self.beside)
         return digest(parts, 12)
 
 

@@ -115,12 +115,7 @@ def drop(case: Case) -> Text:
 
 def share(case: Case, target: TargetRecord | None) -> float | None:
     """Operations a second as a share of the device's datasheet, 1 being all of it."""
-    found = case.summary.get("achieved_flops_per_s")
-    if found is None or target is None:
-        return None
-    sheet = datasheet.find(target.device)
-    peak = sheet.peak_flops.get(case.precision) if sheet else None
-    return found.value / peak if peak else None
+    return datasheet.share(case, target.device) if target else None
 
 
 def share_text(case: Case, target: TargetRecord | None) -> Text:

@@ -8,6 +8,7 @@ from typing import TypeVar
 from rich.text import Text
 
 from bench import scenarios
+from bench.devices import datasheet
 from bench.language.translate import colon, tr
 from bench.report import cells
 from bench.report.grid import Column
@@ -37,6 +38,13 @@ def remarks(results: Results) -> Iterator[Text]:
     """One line each, equal ones as one: cases that are not `ok`, unsteady figures, warnings,
     power that is not read, energy that does not hold."""
     targets = {one.target: one for one in results.targets}
+    if any(case.beside for case in results.cases):
+        yield _dim(
+            tr(
+                f"measured at the same time, {len(targets)} targets (--parallel): to be compared "
+                "with runs of the same targets in parallel alone"
+            )
+        )
     ended = (
         ((case.status, case.reason or "no reason was recorded"), case.id)
         for case in results.cases
@@ -45,15 +53,15 @@ def remarks(results: Results) -> Iterator[Text]:
     for (status, reason), names in _shared(ended):
         yield _line(tr(status), tr(reason), names, cells.style(status))
     yield from _unsteady(results.cases)
-    for case in results.cases:
-        share = cells.share(case, targets.get(case.target))
-        if share is not None and share > 1:
-            text = (
-                f"{100 * share:.0f} % of what the datasheet allows: the measurement is wrong, or "
-                "the datasheet's entry is"
-            )
-            yield _line(tr("warning"), tr(text), [case.id], "bold red")
-    warned = list(_shared((warning.text, warning.case) for warning in results.warnings))
+    impossible = {
+        (text, case.id): None
+        for case in results.cases
+        if (target := targets.get(case.target)) and (text := datasheet.excess(case, target.device))
+    }
+    for text, names in _shared(impossible):
+        yield _line(tr("warning"), tr(text), names, "bold red")
+    stored = ((warning.text, warning.case) for warning in results.warnings)
+    warned = list(_shared(one for one in stored if one not in impossible))
     for text, names in warned[:MOST]:
         yield _line(tr("warning"), tr(text), names, "yellow")
     if len(warned) > MOST:

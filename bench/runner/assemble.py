@@ -122,6 +122,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         onnx_sha256=state.onnx_sha256,
         settings=case.measure,
         allow_fallback=case.allow_fallback,
+        beside=list(case.beside),
         status=status,
         reason=reason,
         trials=[state.trials[index] for index in sorted(state.trials)],
@@ -130,9 +131,10 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
 
 
 def _status(case: PlannedCase, state: CaseState, plan: Plan) -> tuple[Status, str | None]:
-    if state.settled is not None:
+    status, reason = trial.summarize(state.trials)
+    if state.settled is not None and status != "invalid":
         return state.settled
     planned = sum(step.case_id == case.id for step in plan.order)
     if len(state.trials) < planned and all(t.status == "ok" for t in state.trials.values()):
         return "interrupted", f"{len(state.trials)} of {planned} trials ran before the run stopped"
-    return trial.summarize(state.trials)
+    return status, reason

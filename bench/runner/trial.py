@@ -238,8 +238,8 @@ def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
 
 
 def summarize(trials: Mapping[int, Trial]) -> tuple[Status, str | None]:
-    """A case's status from its trials: ok only if every one is."""
-    for trial in trials.values():
+    """A case's status from its trials: ok only if every one is, invalid if any one is."""
+    for trial in sorted(trials.values(), key=lambda one: one.status != "invalid"):
         if trial.status != "ok":
             return trial.status, trial.reason
     return "ok", None

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench import scenarios
+from bench.devices import datasheet
 from bench.figures.metrics import THROTTLED_PERCENT
 from bench.results.records import Case
 from bench.results.trial import Trial
@@ -24,7 +25,10 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
         found.append(("a simulated device took part: these figures measure nothing real", None))
     found += [(text, None) for text in conditions.warnings(plan.environment)]
     found += [(text, None) for text in _unsettled(cases)]
+    devices = {target.target: target.device for target in plan.targets}
     for case in cases:
+        if (text := datasheet.excess(case, devices[case.target])) is not None:
+            found.append((text, case.id))
         found += [(text, case.id) for text in dict.fromkeys(_case_warnings(case))]
     return found
 

@@ -167,6 +167,18 @@ def test_a_search_that_hit_its_cap_is_said(run: Run) -> None:
     assert any(text.startswith("the batch search hit its cap of 4096") for text in warned(results))
 
 
+def test_more_than_the_datasheet_allows_is_said_in_the_file(cli: Cli, run: Run) -> None:
+    args = ["smoke", "-m", "yolox-nano", "-s", "single-stream", "--strict"]
+    results, code = run(*args, "-o", "r.json", options="latency_us=2")
+    (case,) = results["cases"]
+    assert (case["status"], code) == ("ok", 3)
+    texts = {one["text"]: one["case"] for one in results["warnings"]}
+    (said,) = (text for text in texts if "of what the datasheet allows" in text)
+    assert texts[said] == case["id"]
+    done = cli("show", "r.json")
+    assert done.stdout.count(said) == 1
+
+
 def test_a_sustained_load_is_not_told_to_warm_up_longer(run: Run) -> None:
     args = ["-b", "1", "--budget", "3"]
     short = "latency_us=1000+throttle_s=0.1+throttle_share=0.5"

@@ -8,7 +8,7 @@ import pytest
 
 from bench.figures import metrics
 from bench.figures.metrics import summarize
-from bench.report.strict import is_unsteady
+from bench.report.strict import is_doubtful
 from bench.results.records import BatchPoint, Case
 from bench.results.trial import Trial
 from bench.runner.warn import run_warnings
@@ -113,12 +113,12 @@ def test_a_search_that_did_not_end_by_itself_is_said(end: str, words: str | None
     )
     found = run_warnings(make(), [searched])
     assert any(words is not None and text.startswith(words) for text, _ in found) == bool(words)
-    assert is_unsteady(results().model_copy(update={"cases": [searched]})) == (end == "cut-short")
+    assert is_doubtful(results().model_copy(update={"cases": [searched]})) == (end == "cut-short")
 
 
 def test_what_strict_refuses() -> None:
     def of(one: Case) -> bool:
-        return is_unsteady(results().model_copy(update={"cases": [one]}))
+        return is_doubtful(results().model_copy(update={"cases": [one]}))
 
     assert not of(case(with_series()))
     assert of(case(with_series(stopped_by="limit")))
