@@ -92,7 +92,7 @@ class Report:
             grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 4),
             grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 5),
             grid.Column(tr("of peak"), shares, 8),
-            grid.Column("FLOP/s", plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
+            grid.Column(tr("FLOP/s"), plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
             grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 7),
             grid.Column(tr("agreement"), [cells.agreement(case) for case in cases], 9),
             grid.Column(tr("status"), [cells.status(case) for case in cases], 0, "left"),
