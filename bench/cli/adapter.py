@@ -69,7 +69,9 @@ def list_adapters(
         common.say("")
         more = len(found) - len(shown)
         common.say(
-            f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
+            "1 more is known; 'hetbench adapter list --all' tells why it is not here"
+            if more == 1
+            else f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
         )
 
 

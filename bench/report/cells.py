@@ -119,7 +119,8 @@ def drop(case: Case) -> Text:
     found = case.summary.get("throughput_drop_percent")
     if found is None:
         return Text(format.NONE)
-    return Text(f"{found.value:.1f} %", style="yellow" if found.value > THROTTLED_PERCENT else "")
+    tenths = round(found.value, 1) + 0.0  # which makes a -0.0 a 0.0
+    return Text(f"{tenths:.1f} %", style="yellow" if found.value > THROTTLED_PERCENT else "")
 
 
 def share(case: Case, target: TargetRecord | None) -> float | None:
@@ -137,7 +138,7 @@ def share_text(case: Case, target: TargetRecord | None) -> Text:
     found = share(case, target)
     if found is None:
         return Text(format.NONE)
-    return Text(format.value(100 * found, format.PERCENT), style="bold red" if found > 1 else "")
+    return Text(units.percent(100 * found), style="bold red" if found > 1 else "")
 
 
 def error(case: Case) -> Text:

@@ -48,7 +48,7 @@ def remarks(results: Results) -> Iterator[Text]:
         share = cells.share(case, targets.get(case.target))
         if share is not None and share > 1:
             text = (
-                f"{100 * share:.0f} % of what the datasheet allows: the measurement is wrong, or "
+                f"{100 * share:.4g} % of what the datasheet allows: the measurement is wrong, or "
                 "the datasheet's entry is"
             )
             yield _line(tr("warning"), tr(text), [case.id], "bold red")

@@ -120,7 +120,10 @@ def _heading(group: Group) -> Text:
 def _target(target: TargetRecord, short: str | None) -> Text:
     text = Text(overflow="fold")
     text.append(f"{short}  {target.target}" if short else target.target, style="bold")
-    words = [target.device.name, tr(f"{target.threads} threads")]
+    words = [
+        target.device.name,
+        tr("1 thread" if target.threads == 1 else f"{target.threads} threads"),
+    ]
     words += [f"{package} {version}" for package, version in target.versions.items()]
     text.append("  " + "  ".join(words))
     if target.simulated:

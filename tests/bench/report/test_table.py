@@ -134,6 +134,15 @@ def test_a_column_is_there_when_it_has_something_to_say() -> None:
     ]
 
 
+def test_what_did_not_drop_has_no_minus() -> None:
+    flat = Summary(value=-0.04, n=3, least=-0.1, most=0.02)
+    cells = row(
+        results([case("torch@cpu:0", summary={RATE: summary(9), "throughput_drop_percent": flat})]),
+        "torch@cpu:0",
+    )
+    assert "0.0 %" in cells
+
+
 def test_a_searched_batch_is_told_from_a_fixed_one() -> None:
     common = {"scenario": "offline", "batch": 64, "summary": {RATE: summary(9)}}
     search = case("torch@cpu:0", **common, found={"batch": 64})
