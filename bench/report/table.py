@@ -46,6 +46,7 @@ class Report:
         self._ratios = [
             text for cases in grouped.values() for text in cells.ratios(cases, self._targets)
         ]
+        self._unranked = [one for cases in grouped.values() for one in cells.unranked(cases)]
         self._groups: list[grid.Group] = []
         first = 0
         for group, cases in grouped.items():
@@ -71,7 +72,7 @@ class Report:
             yield from grid.lines(shown, self._groups)
             yield Text()
             yield from remarks.legend(shown, [one.title for one in columns if one not in shown])
-        yield from remarks.remarks(self._results)
+        yield from remarks.remarks(self._results, self._unranked, short)
 
     def _columns(self, names: Mapping[str, str]) -> list[grid.Column]:
         """The columns that have something to say."""
@@ -88,12 +89,12 @@ class Report:
             grid.Column(tr("vs best"), self._ratios, 1),
             grid.Column(tr("batch"), [cells.found_batch(case) for case in cases], 2),
             grid.Column(tr("drop"), [cells.drop(case) for case in cases], 3),
-            grid.Column("p99", plain("latency_p99_ns", format.TIME), 6),
-            grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 4),
-            grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 5),
+            grid.Column("p99", plain("latency_p99_ns", format.TIME), 7),
+            grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 5),
+            grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 6),
             grid.Column(tr("of peak"), shares, 8),
             grid.Column(tr("FLOP/s"), plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
-            grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 7),
+            grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 4),
             grid.Column(tr("agreement"), [cells.agreement(case) for case in cases], 9),
             grid.Column(tr("status"), [cells.status(case) for case in cases], 0, "left"),
         ]

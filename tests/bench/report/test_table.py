@@ -287,6 +287,26 @@ def test_a_wider_terminal_shows_more(monkeypatch: pytest.MonkeyPatch, lang: str)
     assert cells[0] < cells[1] <= cells[2]
 
 
+def test_whether_outputs_are_right_has_room_before_their_tail() -> None:
+    check = Fidelity(
+        relative_l2=1.6e-6,
+        top1_agreement=None,
+        not_finite=0,
+        items=4,
+        tolerance_relative_l2=0.1,
+        tolerance_top1=None,
+        reference="fp32",
+        passed=True,
+    )
+    fields = {
+        "summary": {LATENCY: summary(1e6, unsteady="two states"), "latency_p99_ns": summary(2e6)},
+        "trials": [examples.trial(fidelity=check)],
+    }
+    lines = shown(results([case("onnxruntime@cpu:0", **fields)]), 70).splitlines()
+    (titles,) = (line for line in lines if line.startswith("  target"))
+    assert titles.split() == ["target", "median", "fidelity", "status"]
+
+
 def test_what_had_no_room_is_named() -> None:
     assert re.search("no room for: .*FLOP/s", shown(everything(), 80).replace("\n", " "))
     assert "no room for" not in shown(everything(), 250)
