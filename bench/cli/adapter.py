@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import common
-from bench.language.translate import tr
+from bench.language.translate import listing, tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter
@@ -78,7 +78,7 @@ def list_adapters(
 def _targets(found: Found) -> str:
     if found.reason is not None:
         return tr(found.reason)
-    return ", ".join(found.target(device.id) for device in found.devices)
+    return listing(found.target(device.id) for device in found.devices)
 
 
 @adapter.command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.axes import label
 from bench.language.translate import tr
-from bench.report import cells, format, grid, remarks
+from bench.report import cells, format, grid, remarks, wrap
 from bench.results.records import Case, Results, TargetRecord
 
 NAMES_SHARE = 1 / 4
@@ -65,14 +65,15 @@ class Report:
             short = {target: f"T{number}" for number, target in enumerate(self._targets, 1)}
             columns = self._columns(short)
         for target in self._results.targets:
-            yield _target(target, short.get(target.target))
+            yield from wrap.lines(_target(target, short.get(target.target)), width)
         yield Text()
         if self._cases:
             shown = grid.choose(columns, width)
             yield from grid.lines(shown, self._groups)
             yield Text()
-            yield from remarks.legend(shown, [one.title for one in columns if one not in shown])
-        yield from remarks.remarks(self._results, self._unranked, short)
+            left_out = [one.title for one in columns if one not in shown]
+            yield from _wrapped(remarks.legend(shown, left_out), width)
+        yield from _wrapped(remarks.remarks(self._results, self._unranked, short), width)
 
     def _columns(self, names: Mapping[str, str]) -> list[grid.Column]:
         """The columns that have something to say."""
@@ -100,6 +101,11 @@ class Report:
         ]
         always = [one for one in found if not one.importance]
         return [one for one in found if one in always or _says_something(one.cells)]
+
+
+def _wrapped(texts: Iterable[Text], width: int) -> Iterator[Text]:
+    for text in texts:
+        yield from wrap.lines(text, width)
 
 
 def _says_something(column: Sequence[Text]) -> bool:
