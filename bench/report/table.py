@@ -84,13 +84,15 @@ class Report:
         cases = self._cases
         shares = [cells.share_text(case, self._targets.get(case.target)) for case in cases]
         targets = [Text(names.get(case.target, case.target)) for case in cases]
+        tails = plain("latency_p99_ns", format.TIME)
+        few = 2 * sum(cell.plain != format.NONE for cell in tails) < len(tails)
         found = [
             grid.Column(tr("target"), targets, 0, "left"),
             grid.Column(tr("median"), [cells.figure(case) for case in cases], 0, "left"),
             grid.Column(tr("vs best"), self._ratios, 1),
             grid.Column(tr("batch"), [cells.found_batch(case) for case in cases], 2),
             grid.Column(tr("drop"), [cells.drop(case) for case in cases], 3),
-            grid.Column("p99", plain("latency_p99_ns", format.TIME), 7),
+            grid.Column("p99", tails, 11 if few else 7),
             grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 5),
             grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 6),
             grid.Column(tr("of peak"), shares, 8),

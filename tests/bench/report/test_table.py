@@ -307,6 +307,16 @@ def test_whether_outputs_are_right_has_room_before_their_tail() -> None:
     assert titles.split() == ["target", "median", "fidelity", "status"]
 
 
+def test_a_column_that_few_rows_fill_gives_way() -> None:
+    flops = {"achieved_flops_per_s": summary(5e12)}
+    tail = {LATENCY: summary(1e6), "latency_p99_ns": summary(2e6), **flops}
+    cases = [case("torch@cpu:0", name, summary=tail) for name in ("a", "b", "c")]
+    assert " p99 " in shown(results(cases), 60) and "FLOP/s " not in shown(results(cases), 60)
+    bare = [case("torch@cpu:0", name, summary={LATENCY: summary(1e6), **flops}) for name in "bc"]
+    found = shown(results([cases[0], *bare]), 60)
+    assert " FLOP/s " in found and "no room for: p99" in found
+
+
 def test_what_had_no_room_is_named() -> None:
     assert re.search("no room for: .*FLOP/s", shown(everything(), 80).replace("\n", " "))
     assert "no room for" not in shown(everything(), 250)
