@@ -37,6 +37,7 @@ class Cli:
             "HETBENCH_LOCKS": str(folder / "locks"),
             "PYTHONPATH": str(ROOT),
         }
+        self.env.pop("COLUMNS", None)
 
     def command(self, *args: str) -> list[str]:
         """The full command line."""

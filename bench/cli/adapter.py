@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import common
-from bench.language.translate import tr
+from bench.language.translate import listing, tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter
@@ -69,14 +69,16 @@ def list_adapters(
         common.say("")
         more = len(found) - len(shown)
         common.say(
-            f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
+            "1 more is known; 'hetbench adapter list --all' tells why it is not here"
+            if more == 1
+            else f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
         )
 
 
 def _targets(found: Found) -> str:
     if found.reason is not None:
         return tr(found.reason)
-    return ", ".join(found.target(device.id) for device in found.devices)
+    return listing(found.target(device.id) for device in found.devices)
 
 
 @adapter.command(

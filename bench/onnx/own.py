@@ -8,7 +8,6 @@ none (see `onnx_shapes`), one of size 1 is put there, outside the model's own op
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -29,6 +28,7 @@ from bench.onnx.flops import count_flops
 from bench.onnx.shapes import Axis, Binding
 from bench.system import cache
 from bench.system.child import Emit
+from bench.system.files import slug
 from bench.workload import Slot
 
 _LARGE_PARAMETERS = 10_000_000
@@ -103,7 +103,7 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
     parameters = sum(math.prod(tensor.dims) for tensor in onnx_read.weights(model))
     large = parameters > _LARGE_PARAMETERS
     return ModelCard(
-        name=re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60] or "model",
+        name=slug(path.stem),
         title=path.stem[:100],
         family="",
         size="large" if large else "lightweight",

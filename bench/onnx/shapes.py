@@ -132,7 +132,12 @@ def _unbound(
         if not places:
             continue
         axes = bound[name]
-        names += [f"{axes[place] or f'axis {place}'} of the input {name!r}" for place in places]
+        names += [
+            f"{axes[place]} of the input {name!r}"
+            if axes[place]
+            else f"axis {place} of the input {name!r}"
+            for place in places
+        ]
         example = [
             axis if isinstance(axis, int) else 128 if len(axes) < 3 else 224 for axis in axes
         ]

@@ -58,9 +58,8 @@ def parse(text: str, path: Path) -> Results:
             raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = short(".".join(str(part) for part in first["loc"]) or "(top level)")
-        raise RefusedInput(
-            f"{path} is not a valid results file at {where}: {first['msg']}"
-        ) from None
+        problem = f"{where}: {first['msg']}"  # apart, as a key is not translated
+        raise RefusedInput(f"{path} is not a valid results file: {problem}") from None
 
 
 def dumps(results: Results) -> str:

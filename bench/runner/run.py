@@ -224,8 +224,8 @@ def _check(work: _Work, meters: Mapping[str, Meter], what: str) -> None:
         first = error.errors(include_url=False, include_input=False)[0]
         record = error.title.removesuffix("Record").lower()  # of a part that is made on its own
         where = short(".".join([record, *map(str, first["loc"])]).removeprefix("results."))
-        problem = f"no results file can be made of {what} at {where}: {first['msg']}"
-        raise RefusedInput(problem) from error
+        problem = f"{where}: {first['msg']}"  # apart, as a key is not translated
+        raise RefusedInput(f"no results file can be made of {what}: {problem}") from error
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         problem = f"no results file can be made of {what}: {first_line(error)}"
         raise RefusedInput(problem) from error

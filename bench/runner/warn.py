@@ -94,15 +94,19 @@ def _case_warnings(case: Case) -> Iterator[str]:
             f"throughput fell by {drop.value:.1f} % from the first to the last stretch of the load"
             ": the device throttles; look at its cooling, its power limit and what else ran"
         )
+    fewest: dict[str, int] = {}
     for trial in case.trials:
         if trial.telemetry is not None:
             yield from trial.telemetry.warnings
         for name, series in trial.series.items():
             if series.stopped_by == "limit":
-                yield (
-                    f"the series {name} was ended at {MOST_BUDGETS:g} budgets, still short of "
-                    f"samples ({series.samples.n - series.warmup}); raise --budget"
-                )
+                n = series.samples.n - series.warmup
+                fewest[name] = min(n, fewest.get(name, n))
+    for name, n in fewest.items():
+        yield (
+            f"the series {name} was ended at {MOST_BUDGETS:g} budgets, still short of samples (as "
+            f"few as {n}); raise --budget"
+        )
     busy = max((trial.parent_cpu_share or 0 for trial in case.trials), default=0.0)
     if busy > 0.02:
         yield f"the harness itself used {busy:.0%} of a core while a trial measured"

@@ -298,7 +298,7 @@ def test_supports_says_why_not(model: Callable[..., Workload]) -> None:
 def test_memory_of_an_accelerator_is_its_own(model: Callable[..., Workload]) -> None:
     small = Device("cuda:0", "cuda", 0, "GPU", memory_bytes=1 << 20)
     workload = model(parameters=1 << 20)
-    assert "4 MiB" in str(_backend("nvidia").supports(workload, small))
+    assert "4.00 MiB" in str(_backend("nvidia").supports(workload, small))
 
 
 # --- providers that are not there ------------------------------------------------------------

@@ -34,9 +34,13 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_it_runs_with_the_same_rules(cli: Cli, model: Path) -> None:
+    model = model.rename(model.with_name("检测 2.onnx"))
     results = cli.json(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
     (case,) = results["cases"]
-    assert (case["model"], case["status"], case["items_per_run"]) == ("own", "ok", 2)
+    assert (case["model"], case["status"], case["items_per_run"]) == ("检测-2", "ok", 2)
+    assert [path.name.split("-", 1)[1] for path in (cli.folder / "results").glob("*.json")] == [
+        "检测-2.json"
+    ]
     assert case["trials"][0]["fidelity"]["passed"]
     assert case["trials"][0]["placement"]["share"] == 1.0
     assert case["parameters"] == 32

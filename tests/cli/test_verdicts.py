@@ -101,7 +101,8 @@ def test_a_trial_of_one_sample_has_no_interval_anywhere(cli: Cli, run: Run, suit
         figure = trial["metrics"][P50]
         assert (figure["n"], figure["low"], figure["high"]) == (1, None, None)
     texts = {one["text"]: one["case"] for one in results["warnings"]}
-    said = "the series latency was ended at 4 budgets, still short of samples (1); raise --budget"
+    said = "the series latency was ended at 4 budgets, still short of samples (as few as 1); "
+    said += "raise --budget"
     assert texts[said] == case["id"]
     assert any("without any interval in resnet8" in text for text in texts)
     done = cli("run", args, "-t", "simulated+latency_us=45000000@sim:0", "--trials", "1")
