@@ -81,7 +81,7 @@ def devices(
         )
         common.say("")
     if shown is not found:
-        more = len(found) - len(shown)
+        more = sum(one.reason is not None for one in found)
         common.say(f"{more} more are known; 'hetbench devices --all' tells why each is not here")
     elif absent:
         common.print_table(
