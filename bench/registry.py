@@ -7,7 +7,6 @@ worker or probe process asks for one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
@@ -20,15 +19,12 @@ from bench.backend import Backend
 from bench.errors import UsageError
 from bench.model import ModelCard
 from bench.plugins import HOME
-from bench.settings import toml
+from bench.settings import toml, words
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the nearest ones that do."""
-    choices = {choice.lower(): choice for choice in sorted(known)}
-    close = get_close_matches(name.lower(), choices, 3, 0.5)
-    near = [choices[choice] for choice in close or choices]
-    return UsageError(f"no {what} is called {name!r}; known and near: {', '.join(near)}")
+    return UsageError(f"no {what} is called {name!r}; known and near: {words.near(name, known)}")
 
 
 @lru_cache(maxsize=1)

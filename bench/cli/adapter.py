@@ -67,7 +67,7 @@ def list_adapters(
     )
     if shown is not found:
         common.say("")
-        more = len(found) - len(shown)
+        more = sum(one.reason is not None for one in found)
         common.say(
             "1 more is known; 'hetbench adapter list --all' tells why it is not here"
             if more == 1
@@ -140,8 +140,8 @@ def new(
 @adapter.command(
     help=tr(
         "Check that a device does what its adapter says: right outputs, a synchronize that waits, "
-        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be "
-        "checked, 5 it is not available or in use."
+        "sensors that move. Exit code 0 all passed, 1 some check failed, 2 usage, 3 it could "
+        "not be checked, 5 it is not available or in use."
     )
 )
 def check(

@@ -81,7 +81,7 @@ def devices(
         )
         common.say("")
     if shown is not found:
-        more = len(found) - len(shown)
+        more = sum(one.reason is not None for one in found)
         common.say(
             "1 more is known; 'hetbench devices --all' tells why it is not here"
             if more == 1

@@ -19,7 +19,7 @@ import onnxruntime as ort
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from bench.axes import Term
-from bench.errors import HetbenchError, RefusedInput, Unsupported
+from bench.errors import HetbenchError, RefusedInput, Unsupported, UsageError
 from bench.model import PRECISIONS, Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.onnx import batch as onnx_batch
 from bench.onnx import read as onnx_read
@@ -65,7 +65,7 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
     try:
         card = inspect(Path(table["path"]), table["shapes"])
     except HetbenchError as error:
-        emit("refused", refused=str(error))
+        emit("refused", refused=str(error), misused=isinstance(error, UsageError))
     else:
         emit("card", card=asdict(card))
 

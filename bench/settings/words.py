@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
 
 WORD = re.compile(r"[a-z][a-z0-9_-]*")
 NAME = re.compile(r"[A-Za-z][\w.+-]*")
@@ -28,6 +30,13 @@ def known(word: str, words: tuple[str, ...], what: str) -> None:
     """Raises ValueError, which lists the words, for one that is not among them."""
     if word not in words:
         raise ValueError(f"{word!r} is no {what}; known: {', '.join(words)}")
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """The names that a misspelt one may have meant, else all; with commas."""
+    choices = {choice.lower(): choice for choice in sorted(words)}
+    close = get_close_matches(word.lower(), choices, 3, 0.5)
+    return ", ".join(choices[choice] for choice in close or choices)
 
 
 def placeholders(text: str, words: tuple[str, ...]) -> None:

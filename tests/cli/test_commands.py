@@ -99,3 +99,8 @@ def test_selftest(cli: Cli) -> None:
     assert facts["clock_resolution_ns"] >= 1
     assert facts["clock_cost_ns"] > 0
     assert "bare loop" in cli("selftest").stdout
+
+
+def test_what_is_simulated_is_not_counted_among_what_is_missing(cli: Cli) -> None:
+    missing = len(cli.json("devices")["unavailable"])
+    assert f"{missing} more are known" in cli("devices").stdout
