@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -26,10 +25,6 @@ from bench.suite import MOST_BUDGETS, Case
 from bench.system import process
 from bench.system.utc import timestamp
 from bench.target import Resolved
-
-_NO_MEMORY = re.compile(
-    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
-)
 
 
 def job(
@@ -221,7 +216,7 @@ def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
     elif outcome.oversized:
         status = "failed"
         reason = f"the worker was ended in phase {phase}: it sent {outcome.how}"
-    elif _NO_MEMORY.search(outcome.printed):
+    elif outcome.lacked_memory:
         status = "out-of-memory"
         reason = f"memory ran out in phase {phase}; the worker died of it"
     elif outcome.signal_name == "SIGKILL":
