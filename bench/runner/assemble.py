@@ -19,6 +19,7 @@ from bench.results.records import (
 )
 from bench.results.trial import Status
 from bench.runner import trial
+from bench.runner.judge import items_per_run
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
@@ -96,7 +97,7 @@ def results(
 def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     status, reason = _status(case, state, plan)
     search = state.search
-    items = trial.items_per_run(case, state)
+    items = items_per_run(case, state.batch)
     axes = case.card.sizes(items, case.axes)
     good = [one.metrics for one in state.trials.values() if one.status == "ok"]
     return Case(

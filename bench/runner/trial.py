@@ -10,14 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench.energy.meter import Meter, energy_metrics
-from bench.figures.metrics import derive
+from bench.energy.meter import Meter
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
-from bench.results.telemetry import Telemetry
 from bench.results.trial import Status, Trial
 from bench.runner import crew
 from bench.runner.crew import Part
+from bench.runner.judge import items_per_run, judge, with_energy
 from bench.runner.listener import Listener
 from bench.runner.state import CaseState
 from bench.sensor import Recording
@@ -47,15 +46,10 @@ def job(
         "seed": seed,
         "power": power,
         "origin_ns": meter.origin_ns,
-        "items_per_run": items_per_run(case, state),
+        "items_per_run": items_per_run(case, state.batch),
         "onnx": state.onnx,
         "reference": state.reference,
     }
-
-
-def items_per_run(case: Case, state: CaseState) -> int:
-    """Items of one inference: the batch, also where a user's own model fixes it."""
-    return case.card.batch or state.batch or 1
 
 
 class Attempt:
@@ -133,7 +127,7 @@ class Attempt:
         }
         try:
             trial = Trial.model_validate_json(json.dumps({**fields, **common}))
-            trial = judge(trial, self.case, self._state)
+            trial = judge(trial, self.case, self._state.batch)
             if recording.sensors:
                 telemetry = self._meter.telemetry(trial, recording)
                 trial = with_energy(trial, telemetry, self._target.device.id)
@@ -174,37 +168,6 @@ def timeout_s(case: Case) -> float:
     if case.scenario == "sustained":
         extra = measure.sustained_s
     return measure.timeout_s + extra
-
-
-def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
-    """The trial with its metrics and with what its placement means; raises ValueError."""
-    if trial.status not in ("ok", "invalid"):
-        return trial
-    if not trial.series:
-        raise ValueError("it holds no samples")
-    items = items_per_run(case, state)
-    flops = case.card.flops_of(case.card.sizes(items, case.axes))
-    figures = derive(trial.series, flops, items, trial.device_event_ns)
-    changes: dict[str, Any] = {"metrics": figures}
-    placement = trial.placement
-    if placement is not None and placement.share < 1 - case.allow_fallback:
-        total = sum(placement.nodes.values())
-        elsewhere = {p: n for p, n in placement.nodes.items() if p != placement.wanted}
-        most = max(elsewhere, key=lambda name: elsewhere[name], default="no provider")
-        where = "CPU" if most == "CPUExecutionProvider" else most
-        changes["status"] = "invalid"
-        changes["reason"] = (
-            f"ran on {where}: {sum(elsewhere.values())} of {total} nodes were not placed on "
-            f"{placement.wanted}"
-        )
-    return trial.model_copy(update=changes)
-
-
-def with_energy(trial: Trial, telemetry: Telemetry, device_id: str) -> Trial:
-    """The trial with what its sensors read, and the valid figures of its own device as metrics."""
-    figures = energy_metrics(telemetry, device_id) if trial.status == "ok" else {}
-    metrics = {**trial.metrics, **figures}
-    return trial.model_copy(update={"telemetry": telemetry, "metrics": metrics})
 
 
 def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
