@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from bench import __version__
@@ -37,7 +38,8 @@ def results(
 ) -> Results:
     """The results file's content; every planned case is in it, run or not. `changed` says what
     was not as before when the run was resumed."""
-    cases = [_case(case, states[case.id], plan) for case in plan.cases]
+    planned = Counter(step.case_id for step in plan.order)
+    cases = [_case(case, states[case.id], plan, planned[case.id]) for case in plan.cases]
     return Results(
         kind="hetbench-results",
         schema_version=SCHEMA_VERSION,
@@ -94,8 +96,8 @@ def results(
     )
 
 
-def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
-    status, reason = _status(case, state, plan)
+def _case(case: PlannedCase, state: CaseState, plan: Plan, planned: int) -> Case:
+    status, reason = _status(state, planned)
     search = state.search
     items = items_per_run(case, state.batch)
     axes = case.card.sizes(items, case.axes)
@@ -129,10 +131,10 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     )
 
 
-def _status(case: PlannedCase, state: CaseState, plan: Plan) -> tuple[Status, str | None]:
+def _status(state: CaseState, planned: int) -> tuple[Status, str | None]:
+    """The case's status after all or some of its `planned` trials."""
     if state.settled is not None:
         return state.settled
-    planned = sum(step.case_id == case.id for step in plan.order)
     if len(state.trials) < planned and all(t.status == "ok" for t in state.trials.values()):
         return "interrupted", f"{len(state.trials)} of {planned} trials ran before the run stopped"
     return trial.summarize(state.trials)
