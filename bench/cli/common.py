@@ -185,12 +185,21 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     return list(found.values())
 
 
+def tell_broken() -> None:
+    """Say on standard error what of installed packages cannot be used, and why."""
+    from bench import registry
+
+    for problem in registry.broken():
+        complain(problem)
+
+
 def find(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
     """Ask all that the named adapters name, or every adapter; raises UsageError for an unknown."""
     from bench import registry
     from bench.devices import discover
 
     known = {adapter.name: adapter for adapter in adapters(files, trusted)}
+    tell_broken()
     for name in names:
         if name not in known:
             raise registry.unknown("adapter", name, known)

@@ -25,6 +25,7 @@ def models(json: bool = common.JSON) -> None:
     from bench import registry
 
     cards = registry.models().values()
+    common.tell_broken()
     if json:
         common.print_json(
             [

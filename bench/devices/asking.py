@@ -13,6 +13,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench import registry
 from bench.bounds import fits
 from bench.device import Device
 from bench.devices import smi
@@ -56,7 +57,9 @@ def ask(candidates: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> 
 
 
 def _missing_module(way: Way) -> str | None:
-    """Why the way's package cannot be imported, found without importing anything."""
+    """Why the way's packages cannot be imported, found without importing anything."""
+    if way.backend not in registry.backends():
+        return f"the backend {way.backend} is missing; install the package that brings it"
     if not way.module or _importable(way.module.split(".")[0]):
         return None
     advice = f"; {way.remedy}" if way.remedy else ""

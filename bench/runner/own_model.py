@@ -26,7 +26,12 @@ def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
 
     job = {"path": str(path), "shapes": list(shapes)}
     outcome = process.run("bench.onnx.own", job, on_event, INSPECT_TIMEOUT_S)
+    if not answers and outcome.lacked_memory:
+        raise RefusedInput(f"{path} needs more memory than is free to be read")
     if not answers:
+        if outcome.last_line:
+            why = f"{outcome.ending}: {outcome.last_line}"
+            raise RefusedInput(f"{path} could not be read as ONNX: reading it {why}")
         raise RefusedInput(f"{path} could not be read as ONNX: reading it {outcome.ending}")
     if "refused" in answers[0]:
         kind = UsageError if answers[0].get("misused") is True else RefusedInput

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -11,14 +10,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from bench import scenarios
-from bench.energy.meter import Meter, energy_metrics
+from bench.energy.meter import Meter
 from bench.figures.stats import Estimate
 from bench.language.plain import first_line
-from bench.results.telemetry import Telemetry
 from bench.results.trial import Status, Trial
 from bench.runner import crew, options
 from bench.runner.crew import Part
+from bench.runner.judge import items_per_run, judge, with_energy
 from bench.runner.listener import Listener
 from bench.runner.state import CaseState
 from bench.sensor import Recording
@@ -27,10 +25,6 @@ from bench.system import process
 from bench.system.utc import timestamp
 from bench.target import Resolved
 from bench.worker.session import Job
-
-_NO_MEMORY = re.compile(
-    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
-)
 
 
 def job(
@@ -54,15 +48,10 @@ def job(
         seed=seed,
         power=power,
         origin_ns=meter.origin_ns,
-        items_per_run=items_per_run(case, state),
+        items_per_run=items_per_run(case, state.batch),
         onnx=state.onnx,
         reference=state.reference,
     )
-
-
-def items_per_run(case: Case, state: CaseState) -> int:
-    """Items of one inference: the batch, also where a user's own model fixes it."""
-    return case.card.batch or state.batch or 1
 
 
 class Attempt:
@@ -141,7 +130,7 @@ class Attempt:
         }
         try:
             trial = Trial.model_validate_json(json.dumps({**fields, **common}))
-            trial = judge(trial, self.case, self._state)
+            trial = judge(trial, self.case, self._state.batch)
             if recording.sensors:
                 telemetry = self._meter.telemetry(trial, recording)
                 trial = with_energy(trial, telemetry, self._target.device.id)
@@ -180,37 +169,6 @@ def timeout_s(case: Case) -> float:
     return case.measure.timeout_s + options.length(case).over_s
 
 
-def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
-    """The trial with its metrics and with what its placement means; raises ValueError."""
-    if trial.status not in ("ok", "invalid"):
-        return trial
-    if not trial.series:
-        raise ValueError("it holds no samples")
-    items = items_per_run(case, state)
-    flops = case.card.flops_of(case.card.sizes(items, case.axes))
-    figures = scenarios.derive(case.scenario, trial, flops)
-    changes: dict[str, Any] = {"metrics": figures}
-    placement = trial.placement
-    if placement is not None and placement.share < 1 - case.allow_fallback:
-        total = sum(placement.nodes.values())
-        elsewhere = {p: n for p, n in placement.nodes.items() if p != placement.wanted}
-        most = max(elsewhere, key=lambda name: elsewhere[name], default="no provider")
-        where = "CPU" if most == "CPUExecutionProvider" else most
-        changes["status"] = "invalid"
-        changes["reason"] = (
-            f"ran on {where}: {sum(elsewhere.values())} of {total} nodes were not placed on "
-            f"{placement.wanted}"
-        )
-    return trial.model_copy(update=changes)
-
-
-def with_energy(trial: Trial, telemetry: Telemetry, device_id: str) -> Trial:
-    """The trial with what its sensors read, and the valid figures of its own device as metrics."""
-    figures = energy_metrics(telemetry, device_id) if trial.status == "ok" else {}
-    metrics = {**trial.metrics, **figures}
-    return trial.model_copy(update={"telemetry": telemetry, "metrics": metrics})
-
-
 def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
     """Status and reason of a worker that ended without reporting."""
     status: Status = "crashed"
@@ -220,7 +178,7 @@ def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
     elif outcome.oversized:
         status = "failed"
         reason = f"the worker was ended in phase {phase}: it sent {outcome.how}"
-    elif _NO_MEMORY.search(outcome.printed):
+    elif outcome.lacked_memory:
         status = "out-of-memory"
         reason = f"memory ran out in phase {phase}; the worker died of it"
     elif outcome.signal_name == "SIGKILL":

@@ -102,7 +102,10 @@ def _value(hint: Any, value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
     if hint is Any:
         return value
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:  # not from TOML: from what another process said
+            raise problem(path, at, "the number is larger than a float can be") from error
     if type(value) is not hint:
         raise problem(path, at, f"{value!r} is not of type {hint.__name__}")
     return value

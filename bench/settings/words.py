@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+from bench.language.plain import plain
+
 WORD = re.compile(r"[a-z][a-z0-9_-]*")
 NAME = re.compile(r"[A-Za-z][\w.+-]*")
 MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
@@ -22,7 +24,7 @@ def matches(shape: re.Pattern[str], text: str, what: str) -> None:
 
 def shown(text: str) -> None:
     """Raises ValueError for what could rewrite the terminal or the report it is shown in."""
-    if len(text) > 300 or not text.isprintable():
+    if len(text) > 300 or plain(text) != text:
         raise ValueError(f"{text[:40]!r} is not one line of at most 300 printable characters")
 
 

@@ -19,6 +19,7 @@ from itertools import count
 from pathlib import Path
 
 from bench.errors import CannotWrite, UsageError
+from bench.language.plain import plain
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What `link` fails with on file systems that have no hard links."""
@@ -36,7 +37,7 @@ def check_target(path: Path, force: bool, option: str = "--out") -> None:
     Raises UsageError for a path that names no new file, with `force` no plain file, and
     CannotWrite where its folder is no place to write. Touches nothing.
     """
-    if not str(path).isprintable():
+    if plain(str(path)) != str(path):
         raise UsageError(f"{option} {str(path)!a} holds characters that cannot be printed")
     try:
         there = _status(path)
