@@ -180,7 +180,9 @@ def check(
     with (
         stoppable(),
         console.status(Text(tr("starting"))) as status,
-        lock.DeviceLocks(keys, "hetbench adapter check", wait, tell),
+        lock.DeviceLocks(
+            keys, "hetbench adapter check", wait, tell, dict.fromkeys(keys, resolved.target)
+        ),
     ):
         report = conform(resolved, tell)
     if out is not None:  # before it is printed, which may fail

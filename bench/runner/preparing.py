@@ -43,6 +43,7 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             target = plan.target(case)
             software = f"{target.backend}/{target.adapter.name}/{target.options}"
             groups.setdefault(software, []).append(case)
+    cache.sweep()
     events: Events = queue.Queue()
     waiting = list(groups.values())
     running = 0

@@ -120,8 +120,12 @@ def resume(
 @contextmanager
 def _devices(plan: Plan, wait_s: float, listener: Listener) -> Iterator[None]:
     """Hold every device of the plan; say of one whose last holder was killed."""
-    keys = [key for target in plan.targets for key in target.device.locks or (target.device.id,)]
-    with DeviceLocks(keys, HOLDER, wait_s, listener.note) as locks:
+    names = {
+        key: target.target
+        for target in plan.targets
+        for key in target.device.locks or (target.device.id,)
+    }
+    with DeviceLocks(list(names), HOLDER, wait_s, listener.note, names) as locks:
         for holder in {str(one) for one in locks.left_behind.values()}:
             listener.note(f"took over the lock of a run that was killed: {holder}")
         yield

@@ -8,6 +8,7 @@ it once, and a run that dies leaves nothing that looks finished.
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -132,6 +133,21 @@ def prepared(key: str, suffix: str, make: Callable[[Path], None]) -> Path:
     except OSError as error:
         raise _unwritable(base, error) from error
     return final
+
+
+def sweep() -> None:
+    """Remove what was left half-made by processes that were killed; never another's that lives.
+
+    Raises nothing: what cannot be removed is told by whoever needs its place.
+    """
+    try:
+        left = list(folder().glob("*.work"))
+    except (HetbenchError, OSError):
+        return
+    for work in left:
+        with contextlib.suppress(OSError), open_lock(work.with_suffix(".lock")) as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _remove(work)
 
 
 def drop(path: Path) -> None:

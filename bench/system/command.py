@@ -25,6 +25,8 @@ _START = 'exec 3<&0 </dev/null; { read -r _ <&3; kill -9 0; } >/dev/null 2>&1 & 
 """The watcher keeps the pipe, and the program gets neither it nor any input."""
 _NOT_STARTED = (126, 127)
 """What a shell ends with when it could not start a program."""
+_REST_S = 0.25
+"""How often a quiet program is looked after, and how long its streams are read after its end."""
 ERROR_BYTES = 2000
 """How much of the error stream is kept."""
 
@@ -101,17 +103,27 @@ def run(argv: Sequence[str], timeout_s: float = 10.0, max_bytes: int = MAX_TEXT)
 def _read(
     process: subprocess.Popen[bytes], deadline: float, max_bytes: int
 ) -> tuple[bytes, bytes, bool]:
-    """Both streams to their ends, or `max_bytes` of the first; raises TimeoutExpired."""
+    """Both streams to their ends, or `max_bytes` of the first; raises TimeoutExpired.
+
+    A program that has ended has said what it had to say, though a child of its own may hold its
+    streams open: they are read for _REST_S more.
+    """
     assert process.stdout is not None and process.stderr is not None
     printed, errors = bytearray(), bytearray()
     truncated = False
     with selectors.DefaultSelector() as selector:
         selector.register(process.stdout, selectors.EVENT_READ, (printed, max_bytes))
         selector.register(process.stderr, selectors.EVENT_READ, (errors, ERROR_BYTES))
+        ended_s: float | None = None
         while selector.get_map() and not truncated:
-            left = deadline - time.monotonic()
-            ready = selector.select(left) if left > 0 else []
-            if not ready:
+            now = time.monotonic()
+            left = deadline - now
+            if ended_s is None and process.poll() is not None:
+                ended_s = now
+            if ended_s is not None and now - ended_s > _REST_S:
+                break
+            ready = selector.select(min(left, _REST_S)) if left > 0 else []
+            if left <= 0:
                 raise subprocess.TimeoutExpired(process.args, left)
             for key, _ in ready:
                 data = os.read(key.fd, 65536)

@@ -21,7 +21,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -67,8 +67,8 @@ class DeviceLocks:
 
     `keys` are the devices' lock keys, `holder` says what holds them (the command line). Another
     holder is waited for up to `wait_s` seconds; `on_wait` is called with one sentence each time
-    what is waited for changes. Entering raises DeviceBusy, or CannotWrite where the folder
-    cannot be used.
+    what is waited for changes. `names` has what a person calls a key's device. Entering raises
+    DeviceBusy, or CannotWrite where the folder cannot be used.
     """
 
     def __init__(
@@ -77,6 +77,7 @@ class DeviceLocks:
         holder: str,
         wait_s: float = 0.0,
         on_wait: Callable[[str], None] | None = None,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         self.keys = sorted(set(keys))
         self.left_behind: dict[str, Holder] = {}
@@ -84,6 +85,7 @@ class DeviceLocks:
         self._holder = holder
         self._wait_s = wait_s
         self._on_wait = on_wait
+        self._names = names or {}
         self._descriptors: list[int] = []
 
     def __enter__(self) -> DeviceLocks:
@@ -119,7 +121,7 @@ class DeviceLocks:
                 except BlockingIOError:
                     holder = _read(descriptor)
                     self._release(keep=descriptor)
-                    return _busy(key, holder)
+                    return _busy(self._names.get(key, key), holder)
                 except OSError as error:
                     raise CannotWrite(
                         f"the lock folder {_folder()} is on a file system without locks: "
@@ -147,11 +149,11 @@ class DeviceLocks:
         self._descriptors.clear()
 
 
-def _busy(key: str, holder: Holder | None) -> str:
+def _busy(name: str, holder: Holder | None) -> str:
     if holder is None:
-        return f"{key} is in use by another run; wait until it ends, or choose another device"
+        return f"{name} is in use by another run; wait until it ends, or choose another device"
     return (
-        f"{key} is in use by {holder} since {holder.started}; wait until it ends, or choose "
+        f"{name} is in use by {holder} since {holder.started}; wait until it ends, or choose "
         "another device"
     )
 

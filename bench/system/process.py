@@ -29,7 +29,8 @@ from bench.system.outcome import Outcome as Outcome
 
 TAIL_BYTES = 8192
 _BOOT = (
-    "import os,sys;init,*sys.path[:]=os.environ.pop('HETBENCH_CHILD_PATH').split(os.pathsep);"
+    "import os,sys;init,*sys.path[:]=[p.replace('%3A',':').replace('%25','%') for p in "
+    "os.environ.pop('HETBENCH_CHILD_PATH').split(':')];"
     "from importlib.util import module_from_spec as m,spec_from_file_location as f;"
     "s=f('bench',init);b=sys.modules['bench']=m(s);s.loader.exec_module(b);"
     "from bench.system.child import main;main()"
@@ -164,7 +165,7 @@ def start(
                 env={
                     **os.environ,
                     **(env or {}),
-                    "HETBENCH_CHILD_PATH": os.pathsep.join([_INIT, *sys.path]),
+                    "HETBENCH_CHILD_PATH": _joined([_INIT, *sys.path]),
                     "HETBENCH_PARENT": str(os.getpid()),
                 },
             )
@@ -174,6 +175,11 @@ def start(
                 "and open files ('ulimit -u', 'ulimit -n'), or free memory or disk"
             ) from error
         return Child(popen, events, ear, printed, limit_s, stack.pop_all())
+
+
+def _joined(paths: Sequence[str]) -> str:
+    """One text of paths, any of which may hold a colon."""
+    return ":".join(path.replace("%", "%25").replace(":", "%3A") for path in paths)
 
 
 def follow(

@@ -190,7 +190,7 @@ def test_a_plan_that_makes_no_results_file_is_refused(cli: Cli, journal: Path) -
     change(journal, lambda plan: plan["suite"].update(name="x" * 5000))
     done = cli("run", "--resume", str(journal), "--allow-changed")
     assert done.returncode == 4, done.stderr
-    assert "r.json.journal at suite.name: String should have" in done.stderr
+    assert "r.json.journal: suite.name: String should have" in done.stderr
     assert journal.exists()
     assert "Traceback" not in done.stderr
 

@@ -116,7 +116,7 @@ def test_a_real_memory_limit(cli: Cli, suite: Write) -> None:
 def test_unsupported_says_why_and_runs_nothing(cli: Cli, suite: Write) -> None:
     case = one_case(cli, suite(), "simulated+memory_mib=0.1@sim:0", 3)
     assert case["status"] == "unsupported"
-    assert "MiB" in case["reason"]
+    assert "KiB" in case["reason"]
     assert case["trials"] == []
 
 
@@ -217,6 +217,7 @@ def test_a_device_in_use_is_refused_with_its_holder(cli: Cli, suite: Write) -> N
     run.communicate()
     assert second.returncode == 5
     assert str(run.pid) in second.stderr
+    assert "hetbench: simulated@sim:0 is in use by" in second.stderr
     assert other.returncode == 0
     after = cli("run", suite(), "-t", "simulated@sim:0", "-o", "d.json")
     assert after.returncode == 0, after.stderr

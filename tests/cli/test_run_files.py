@@ -87,7 +87,7 @@ def test_a_suite_s_name_makes_no_path(cli: Cli, suite: Write) -> None:
     done = quick(cli, str(path), "--json")
     assert done.returncode == 0, done.stderr
     (made,) = (cli.folder / "results").iterdir()
-    assert made.name.endswith("-up---31m.json")
+    assert made.name.endswith("-up-31m.json")
     assert json.loads(done.stdout)["path"] == f"results/{made.name}"
 
 
@@ -206,7 +206,7 @@ def test_what_could_not_be_stored_is_refused_before_anything_is_measured(
     path.write_text(path.read_text().replace(old, new, 1))
     done = quick(cli, str(path), "-o", "r.json")
     assert done.returncode == 4, done.stderr
-    assert f"no results file can be made of this run at {where}: " in done.stderr
+    assert f"no results file can be made of this run: {where}: " in done.stderr
     assert "[1/1]" not in done.stderr and "Traceback" not in done.stderr
     assert not list(cli.folder.glob("r.json*"))
 

@@ -169,7 +169,7 @@ def test_a_search_that_hit_its_cap_is_said(run: Run) -> None:
 
 
 def test_more_than_the_datasheet_allows_is_said_in_the_file(cli: Cli, run: Run) -> None:
-    args = ["smoke", "-m", "yolox-nano", "-s", "single-stream", "--strict"]
+    args = ["smoke", "-m", "yolox-nano", "-s", "single-stream", "--strict", "--budget", "0.01"]
     results, code = run(*args, "-o", "r.json", options="latency_us=2")
     (case,) = results["cases"]
     assert (case["status"], code) == ("ok", 3)

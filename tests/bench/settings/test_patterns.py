@@ -77,7 +77,7 @@ def test_what_is_escaped_matches_itself(text: str) -> None:
     assert not patterns.fullmatch(pattern, text.replace(text[1], "x"))
 
 
-@pytest.mark.parametrize("words", [["--help"], ["models"], ["show", "--help"]])
+@pytest.mark.parametrize("words", [["--help"], ["suites"], ["show", "--help"]])
 def test_commands_that_read_no_adapter_do_not_load_the_matcher(words: list[str]) -> None:
     code = (
         "import sys, atexit\n"

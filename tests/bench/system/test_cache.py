@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import subprocess
 import sys
@@ -230,3 +231,16 @@ def test_without_a_home_the_remedy_is_told(monkeypatch):
     monkeypatch.setattr(cache.Path, "home", nobody)
     with pytest.raises(CannotWrite, match="set HETBENCH_CACHE to a folder"):
         cache.folder()
+
+
+def test_what_a_killed_process_left_is_swept_and_nothing_else(folder: Path) -> None:
+    cache.prepared("abc", ".txt", _write)
+    for name in ("dead.txt.work", "alive.txt.work"):
+        (folder / name).mkdir()
+        (folder / name / "draft.txt").write_text("half")
+    with cache.open_lock(folder / "alive.txt.lock") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        cache.sweep()
+    assert not (folder / "dead.txt.work").exists()
+    assert (folder / "alive.txt.work" / "draft.txt").read_text() == "half"
+    assert cache.prepared("abc", ".txt", _write).read_text() == "whole"

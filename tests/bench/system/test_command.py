@@ -96,6 +96,10 @@ def test_time_limit_holds_for_a_program_that_closed_its_output(tool):
         command.run([tool("exec >&- 2>&-; sleep 3600")], timeout_s=0.3)
 
 
+def test_a_child_of_the_program_that_keeps_its_output_open_is_not_waited_for(tool):
+    assert command.run([tool("sleep 60 & echo said")], timeout_s=30).text == "said\n"
+
+
 def test_endless_output_is_cut(tool):
     output = command.run([tool("while :; do echo 0123456789; done")], max_bytes=1000)
     assert output.truncated
