@@ -15,5 +15,5 @@ def is_unsteady(results: Results) -> bool:
 def _is_unsteady(case: Case) -> bool:
     if scenarios.is_unsteady(case) or case.batch_search_end == "cut-short":
         return True
-    series = [one for trial in case.trials for one in trial.series.values()]
+    series = [one for trial in case.trials for _, one in trial.every_series()]
     return any(one.stopped_by == "limit" for one in series)

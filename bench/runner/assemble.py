@@ -18,7 +18,7 @@ from bench.results.records import (
     Warning,
 )
 from bench.results.trial import Status
-from bench.runner import trial
+from bench.runner import part, trial
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
@@ -96,7 +96,7 @@ def results(
 def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     status, reason = _status(case, state, plan)
     search = state.search
-    items = trial.items_per_run(case, state)
+    items = part.items_per_run(case, state)
     axes = case.card.sizes(items, case.axes)
     good = [one.metrics for one in state.trials.values() if one.status == "ok"]
     return Case(
@@ -116,7 +116,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         batch_search_reason=search.reason if search else None,
         items_per_run=items,
         parameters=case.card.parameters,
-        flops_per_item=case.card.flops_of(axes),
+        flops_per_item=part.flops_per_item(case, state),
         bytes_per_item=case.card.bytes_of(axes),
         weight_bytes=case.card.weight_bytes,
         onnx_sha256=state.onnx_sha256,
@@ -135,4 +135,4 @@ def _status(case: PlannedCase, state: CaseState, plan: Plan) -> tuple[Status, st
     planned = sum(step.case_id == case.id for step in plan.order)
     if len(state.trials) < planned and all(t.status == "ok" for t in state.trials.values()):
         return "interrupted", f"{len(state.trials)} of {planned} trials ran before the run stopped"
-    return trial.summarize(state.trials)
+    return trial.summarize(state.trials.values())

@@ -1,160 +1,86 @@
-"""One trial seen from the parent: the worker's events and its end become a record."""
+"""One trial seen from the parent: its parts run at the same time, and become one record."""
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import asdict
-from typing import Any
-
-from pydantic import ValidationError
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 
 from bench import scenarios
-from bench.energy.meter import Meter, energy_metrics
-from bench.figures.stats import Estimate
-from bench.language.plain import first_line
-from bench.results.telemetry import Telemetry
-from bench.results.trial import Status, Trial
-from bench.runner import crew, options
-from bench.runner.crew import Part
-from bench.runner.listener import Listener
-from bench.runner.state import CaseState
-from bench.sensor import Recording
+from bench.energy.meter import energy_metrics
+from bench.results.trial import Metric, Part, Status, Trial
+from bench.runner import crew
+from bench.runner.crew import Task
+from bench.runner.part import Worker, flops_per_item, unusable
 from bench.suite import Case
-from bench.system import process
+from bench.system.outcome import Outcome
 from bench.system.utc import timestamp
-from bench.target import Resolved
-from bench.worker.session import Job
-
-_NO_MEMORY = re.compile(
-    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
-)
-
-
-def job(
-    case: Case, target: Resolved, state: CaseState, seed: int, meter: Meter, power: bool
-) -> Job:
-    """What the worker is asked for."""
-    return Job(
-        backend=target.backend,
-        adapter=target.adapter,
-        options=dict(target.options),
-        device=target.device,
-        card=case.card,
-        precision=case.precision,
-        batch=state.batch,
-        axes=case.axes,
-        scenario=case.scenario,
-        scenario_options=case.options,
-        measure=case.measure,
-        threads=target.threads,
-        cores=target.device.cores,
-        seed=seed,
-        power=power,
-        origin_ns=meter.origin_ns,
-        items_per_run=items_per_run(case, state),
-        onnx=state.onnx,
-        reference=state.reference,
-    )
-
-
-def items_per_run(case: Case, state: CaseState) -> int:
-    """Items of one inference: the batch, also where a user's own model fixes it."""
-    return case.card.batch or state.batch or 1
 
 
 class Attempt:
-    """One trial that is to run, or runs: its worker's report so far, and the sensors beside it."""
+    """One trial that is to run, or runs: its workers, and what became of them so far."""
 
-    def __init__(
-        self,
-        case: Case,
-        target: Resolved,
-        state: CaseState,
-        index: int,
-        position: int,
-        seed: int,
-        meter: Meter,
-        listener: Listener,
-    ) -> None:
+    def __init__(self, case: Case, workers: Sequence[Worker], index: int, position: int) -> None:
         self.case = case
         self.index = index
         self.started_at = timestamp()
-        self._target = target
-        self._state = state
+        self._workers = workers
         self._position = position
-        self._seed = seed
-        self._meter = meter
-        self._listener = listener
-        self._end: dict[str, Any] = {}
-        self._phase = "start"
+        self._ended: dict[int, tuple[Part, Outcome]] = {}
 
-    def part(self, stack: ExitStack, keep: Callable[[Attempt, Trial], None]) -> Part:
-        """Its share of the crew; its sensors are read from now on, at most until `stack` closes.
-        `keep` is given the record when it has ended."""
-        sampler = self._meter.watch(self._seed + self._position)
-        running = stack.enter_context(ExitStack())
-        running.callback(sampler.stop)
+    def tasks(self, stack: ExitStack, keep: Callable[[Attempt, Trial], None]) -> list[Task]:
+        """What the crew is to do. `keep` is given the record when all of it has ended."""
 
-        def on_end(outcome: process.Outcome) -> None:
-            running.pop_all()
-            keep(self, self._record(outcome, sampler.stop()))
+        def task(place: int, worker: Worker) -> Task:
+            def on_end(part: Part, outcome: Outcome) -> None:
+                self._ended[place] = part, outcome
+                if len(self._ended) == len(self._workers):
+                    keep(self, self._record())
 
-        case, target = self.case, self._target
-        task = job(case, target, self._state, self._seed, self._meter, self._meter.device_power)
-        return Part(
-            module="bench.worker.trial",
-            job=asdict(task),
-            limit_s=timeout_s(case),
-            env=target.environment,
-            on_event=self._on_event,
-            on_end=on_end,
+            return worker.task(stack, self._position, on_end)
+
+        return [task(place, worker) for place, worker in enumerate(self._workers)]
+
+    def _record(self) -> Trial:
+        parts = [self._ended[place][0] for place in range(len(self._workers))]
+        last = max((outcome for _, outcome in self._ended.values()), key=lambda one: one.wall_s)
+        metrics: dict[str, Metric] = {}
+        if all(part.status in ("ok", "invalid") for part in parts):
+            try:
+                flops = [flops_per_item(worker.case, worker.state) for worker in self._workers]
+                metrics = scenarios.derive(self.case.scenario, parts, flops)
+            except ValueError as error:  # nobody can tell which of them is to blame
+                parts = [self._failed(place, unusable(error)) for place in range(len(parts))]
+        status, reason = of_parts(parts)
+        if status == "ok":
+            metrics |= self._energy(parts)
+        return Trial(
+            index=self.index,
+            position=self._position,
+            status=status,
+            reason=reason,
+            started_at=self.started_at,
+            wall_s=last.wall_s,
+            parent_cpu_share=last.parent_cpu_s / max(last.wall_s, 1e-9),
+            parts=parts,
+            metrics=metrics,
         )
 
-    def _on_event(self, event: process.Event) -> None:
-        if event["event"] == "phase":
-            self._phase = str(event.get("name"))
-            self._listener.phase(self.case, self._phase)
-        elif event["event"] == "estimate":
-            with suppress(KeyError, TypeError, ValueError):  # shown, and nothing else
-                value, low, high = (float(event[key]) for key in ("value", "low", "high"))
-                estimate = Estimate(value, low, high, 1)
-                self._listener.estimate(self.case, estimate, int(event["items"]))
-        elif event["event"] == "end":
-            self._end = event
+    def _energy(self, parts: Sequence[Part]) -> dict[str, Metric]:
+        """The valid figures of a single part's own device. Those of several are not added up: their
+        sensors may read the same board, and their windows do not end together."""
+        if len(parts) != 1 or parts[0].telemetry is None:
+            return {}
+        return energy_metrics(parts[0].telemetry, self._workers[0].target.device.id)
 
-    def _record(self, outcome: process.Outcome, recording: Recording) -> Trial:
-        """Judge how it ended."""
-        fields = self._end or _died(outcome, self._phase, self.case)
-        fields.pop("event", None)
-        if fields.get("status") not in ("ok", "invalid", "unsupported"):
-            fields["stderr_tail"] = outcome.printed or None
-        common = {
-            "index": self.index,
-            "position": self._position,
-            "started_at": self.started_at,
-            "wall_s": outcome.wall_s,
-            "parent_cpu_share": outcome.parent_cpu_s / max(outcome.wall_s, 1e-9),
-            "process_id": outcome.pid,
-        }
-        try:
-            trial = Trial.model_validate_json(json.dumps({**fields, **common}))
-            trial = judge(trial, self.case, self._state)
-            if recording.sensors:
-                telemetry = self._meter.telemetry(trial, recording)
-                trial = with_energy(trial, telemetry, self._target.device.id)
-            return trial
-        except (ValidationError, ValueError, TypeError) as error:
-            return Trial.model_validate(
-                {
-                    **common,
-                    "status": "failed",
-                    "reason": f"the worker's report is not usable: {first_line(error)}",
-                    "stderr_tail": outcome.printed or None,
-                }
-            )
+    def _failed(self, place: int, reason: str) -> Part:
+        part, outcome = self._ended[place]
+        return Part(
+            target=part.target,
+            status="failed",
+            reason=reason,
+            stderr_tail=outcome.printed or None,
+            process_id=part.process_id,
+        )
 
     def interrupted(self) -> Trial:
         """The record of a trial that the run's stop cut short."""
@@ -169,77 +95,25 @@ class Attempt:
 
 
 def run(attempts: Sequence[Attempt], keep: Callable[[Attempt, Trial], None]) -> None:
-    """Run the trials at the same time, each in a fresh process; `keep` is given each record as its
-    trial ends. Raises what `keep` raises, after every process was ended."""
+    """Run the trials at the same time, each part in a fresh process; `keep` is given each record as
+    its trial ends. Raises what `keep` raises, after every process was ended."""
     with ExitStack() as stack:
-        crew.run([attempt.part(stack, keep) for attempt in attempts])
+        crew.run([task for attempt in attempts for task in attempt.tasks(stack, keep)])
 
 
-def timeout_s(case: Case) -> float:
-    """Most wall time of a trial: the suite's limit, and what its load may take beyond that."""
-    return case.measure.timeout_s + options.length(case).over_s
+def of_parts(parts: Sequence[Part]) -> tuple[Status, str | None]:
+    """A trial's status from its parts: ok only if each is. Of several, the reason says whose it
+    is."""
+    for part in parts:
+        if part.status != "ok":
+            several = len(parts) > 1 and part.reason
+            return part.status, f"{part.target}: {part.reason}" if several else part.reason
+    return "ok", None
 
 
-def judge(trial: Trial, case: Case, state: CaseState) -> Trial:
-    """The trial with its metrics and with what its placement means; raises ValueError."""
-    if trial.status not in ("ok", "invalid"):
-        return trial
-    if not trial.series:
-        raise ValueError("it holds no samples")
-    items = items_per_run(case, state)
-    flops = case.card.flops_of(case.card.sizes(items, case.axes))
-    figures = scenarios.derive(case.scenario, trial, flops)
-    changes: dict[str, Any] = {"metrics": figures}
-    placement = trial.placement
-    if placement is not None and placement.share < 1 - case.allow_fallback:
-        total = sum(placement.nodes.values())
-        elsewhere = {p: n for p, n in placement.nodes.items() if p != placement.wanted}
-        most = max(elsewhere, key=lambda name: elsewhere[name], default="no provider")
-        where = "CPU" if most == "CPUExecutionProvider" else most
-        changes["status"] = "invalid"
-        changes["reason"] = (
-            f"ran on {where}: {sum(elsewhere.values())} of {total} nodes were not placed on "
-            f"{placement.wanted}"
-        )
-    return trial.model_copy(update=changes)
-
-
-def with_energy(trial: Trial, telemetry: Telemetry, device_id: str) -> Trial:
-    """The trial with what its sensors read, and the valid figures of its own device as metrics."""
-    figures = energy_metrics(telemetry, device_id) if trial.status == "ok" else {}
-    metrics = {**trial.metrics, **figures}
-    return trial.model_copy(update={"telemetry": telemetry, "metrics": metrics})
-
-
-def _died(outcome: process.Outcome, phase: str, case: Case) -> dict[str, Any]:
-    """Status and reason of a worker that ended without reporting."""
-    status: Status = "crashed"
-    if outcome.timed_out:
-        status = "timeout"
-        reason = f"no result within {timeout_s(case):.0f} s, in phase {phase}; the worker was ended"
-    elif outcome.oversized:
-        status = "failed"
-        reason = f"the worker was ended in phase {phase}: it sent {outcome.how}"
-    elif _NO_MEMORY.search(outcome.printed):
-        status = "out-of-memory"
-        reason = f"memory ran out in phase {phase}; the worker died of it"
-    elif outcome.signal_name == "SIGKILL":
-        reason = (
-            f"killed by SIGKILL in phase {phase}: by hand, or by the kernel for want of memory "
-            "(dmesg tells which)"
-        )
-    elif outcome.signal_name:
-        reason = f"the worker died of {outcome.signal_name} in phase {phase}"
-    else:
-        reason = (
-            f"the worker exited with code {outcome.returncode} in phase {phase} without a result"
-        )
-    return {"status": status, "reason": reason}
-
-
-def summarize(trials: Mapping[int, Trial]) -> tuple[Status, str | None]:
+def summarize(trials: Iterable[Trial]) -> tuple[Status, str | None]:
     """A case's status from its trials: ok only if every one is."""
-    for trial in trials.values():
+    for trial in trials:
         if trial.status != "ok":
             return trial.status, trial.reason
     return "ok", None

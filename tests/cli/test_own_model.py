@@ -37,8 +37,8 @@ def test_it_runs_with_the_same_rules(cli: Cli, model: Path) -> None:
     results = cli.json(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
     (case,) = results["cases"]
     assert (case["model"], case["status"], case["items_per_run"]) == ("own", "ok", 2)
-    assert case["trials"][0]["fidelity"]["passed"]
-    assert case["trials"][0]["placement"]["share"] == 1.0
+    assert case["trials"][0]["parts"][0]["fidelity"]["passed"]
+    assert case["trials"][0]["parts"][0]["placement"]["share"] == 1.0
     assert case["parameters"] == 32
 
 

@@ -48,10 +48,12 @@ def telemetry(**figure: Any) -> Telemetry:
 
 
 def test_energy_that_was_asked_for_and_is_not_there_is_told_per_target() -> None:
-    short = examples.trial(telemetry=telemetry(reason="the load ran for 1.0 s; 5 s are needed"))
-    none = examples.trial(telemetry=telemetry())
+    short = examples.trial(
+        parts=[examples.part(telemetry=telemetry(reason="the load ran for 1.0 s; 5 s are needed"))]
+    )
+    none = examples.trial(parts=[examples.part(telemetry=telemetry())])
     energy = {LATENCY: summary(1e6), "joules_per_item": summary(0.1)}
-    held = examples.trial(telemetry=telemetry(reason=None, valid=True))
+    held = examples.trial(parts=[examples.part(telemetry=telemetry(reason=None, valid=True))])
     text = shown(
         results(
             [
