@@ -5,13 +5,18 @@ Left to Python, a user's own folder `bench` on PYTHONPATH would come before the 
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command. Ctrl-C while it loads ends it at once, with nothing to say."""
+    interrupted = signal.getsignal(signal.SIGINT)
+    if interrupted is signal.default_int_handler:  # not in a shell's background job
+        signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     spec = spec_from_file_location("bench", Path(__file__).with_name("bench") / "__init__.py")
     if spec is None or spec.loader is None:
         sys.exit(
@@ -22,4 +27,5 @@ def main() -> None:
 
     from bench.cli import main as command
 
+    signal.signal(signal.SIGINT, interrupted)
     command()

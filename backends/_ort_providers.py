@@ -64,8 +64,9 @@ def choose(adapter: Adapter, options: Mapping[str, str]) -> tuple[OnnxProvider, 
     known = {p.name for p in adapter.onnxruntime}
     if MISSING is None:
         built_in = {name.removesuffix(_SUFFIX) for name in ort.get_all_providers()}
-        if word.removesuffix(_SUFFIX) in built_in:
-            return (OnnxProvider(word, word.removesuffix(_SUFFIX) + _SUFFIX),)
+        for name in built_in:
+            if word.casefold() in (name.casefold(), f"{name}{_SUFFIX}".casefold()):
+                return (OnnxProvider(name, name + _SUFFIX),)
         known |= built_in
     raise unknown("execution provider", word, known)
 

@@ -86,9 +86,7 @@ class TorchBackend(Backend):
             # A plug-in's import loads a vendor's driver libraries, and what that raises is up to
             # them: ImportError, OSError from dlopen, RuntimeError from the driver's start.
             except Exception as error:  # noqa: BLE001
-                return _missing(
-                    f"{plugin.module} cannot be imported: {_said(error)}; {self._remedy()}"
-                )
+                return self._without(f"{plugin.module} cannot be imported: {_said(error)}")
             versions[plugin.module] = str(getattr(module, "__version__", "unknown"))
         if plugin.device == "cpu":
             return Availability(True, versions=versions)
@@ -102,12 +100,8 @@ class TorchBackend(Backend):
             return _missing(f"torch cannot list {plugin.device} devices: {_said(error)}")
         if not names:
             if plugin.device == "cuda" and not (torch.version.cuda or torch.version.hip):
-                return _missing(
-                    f"torch {torch.__version__} is built without CUDA and ROCm; {self._remedy()}"
-                )
-            return _missing(
-                f"torch {torch.__version__} sees no {plugin.device} device; {self._remedy()}"
-            )
+                return self._without(f"torch {torch.__version__} is built without CUDA and ROCm")
+            return self._without(f"torch {torch.__version__} sees no {plugin.device} device")
         if not found:
             return _missing(
                 f"torch sees {', '.join(sorted(set(names)))} as {plugin.device}, which is not "
@@ -184,11 +178,13 @@ class TorchBackend(Backend):
             return torch.device("cpu")
         return torch.device(self._plugin.device, device.index)
 
-    def _remedy(self) -> str:
-        return self._plugin.remedy or (
+    def _without(self, reason: str) -> Availability:
+        """Not available, with what to install; the reason alone is a message too."""
+        remedy = self._plugin.remedy or (
             f"install the torch that {self.adapter.vendor} gives out for these devices, and its "
             "driver"
         )
+        return _missing(f"{reason}; {remedy}")
 
     def _no_tf32(self, device: Device) -> str | None:
         if self._plugin.device == "cpu":

@@ -7,43 +7,74 @@ worker or probe process asks for one.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib import import_module
-from importlib.metadata import EntryPoint, entry_points
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from bench.adapter import Adapter
 from bench.backend import Backend
-from bench.errors import UsageError
+from bench.errors import RefusedInput, UsageError
 from bench.model import ModelCard
 from bench.plugins import HOME
-from bench.settings import toml
+from bench.settings import packages, toml, words
 
 
 def unknown(what: str, name: str, known: Iterable[str]) -> UsageError:
     """The error for a name that does not exist, with the nearest ones that do."""
-    choices = {choice.lower(): choice for choice in sorted(known)}
-    close = get_close_matches(name.lower(), choices, 3, 0.5)
-    near = [choices[choice] for choice in close or choices]
-    return UsageError(f"no {what} is called {name!r}; known and near: {', '.join(near)}")
+    return UsageError(f"no {what} is called {name!r}; known and near: {words.near(name, known)}")
+
+
+def models() -> dict[str, ModelCard]:
+    """Every model card by name: `models/*.toml`, then packages of the group `hetbench.models`."""
+    return _models()[0]
 
 
 @lru_cache(maxsize=1)
-def models() -> dict[str, ModelCard]:
-    """Every model card by name: `models/*.toml`, then packages of the group `hetbench.models`."""
-    packages = {"bench.plugins.models": HOME / "models"}
-    for entry in entry_points(group="hetbench.models"):
-        packages[entry.value] = _package_folder(entry)
+def _models() -> tuple[dict[str, ModelCard], list[str]]:
+    """The cards, and what is wrong with packages'."""
     cards: dict[str, ModelCard] = {}
-    for package, folder in packages.items():
-        for path in sorted(folder.glob("*.toml")):
-            for index, table in enumerate(toml.read(path).get("model", [])):
-                card = toml.convert(ModelCard, {**table, "module": package}, path, ("model", index))
-                cards.setdefault(card.name, card)
-    return cards
+
+    def add(path: Path, package: str) -> None:
+        for card in _cards(path, package):
+            cards.setdefault(card.name, card)
+
+    for path in sorted((HOME / "models").glob("*.toml")):
+        add(path, "bench.plugins.models")
+    return cards, _from_packages("models", add)
+
+
+def _cards(path: Path, package: str) -> list[ModelCard]:
+    tables = toml.read(path).get("model", [])
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise toml.problem(path, ("model",), "it is not a list of tables")
+    return [
+        toml.convert(ModelCard, {**table, "module": package}, path, ("model", index))
+        for index, table in enumerate(tables)
+    ]
+
+
+def _from_packages(group: str, add: Callable[[Path, str], None]) -> list[str]:
+    """Add what every TOML file of the group's packages holds; returns what is wrong with some,
+    which takes nothing from the others."""
+    problems = []
+    for entry in packages.of_group(group):
+        try:
+            paths = sorted(packages.folder(entry).glob("*.toml"))
+        except RefusedInput as error:
+            problems.append(f"the package {entry.package} cannot be used: {error}")
+            continue
+        for path in paths:
+            try:
+                add(path, entry.module)
+            except RefusedInput as error:
+                problems.append(f"a file of the package {entry.package} cannot be used: {error}")
+    return problems
+
+
+def broken() -> list[str]:
+    """What of installed packages cannot be used, and why; one sentence each."""
+    return [*packages.installed()[1], *_models()[1], *_adapters()[1]]
 
 
 def model(name: str) -> ModelCard:
@@ -59,17 +90,23 @@ def builder(card: ModelCard) -> Callable[[str], Any]:
     return build
 
 
-@lru_cache(maxsize=1)
 def adapters() -> dict[str, Adapter]:
     """Every installed adapter by name: `backends/adapters/*.toml`, then `hetbench.adapters`."""
-    folders = [HOME / "backends" / "adapters"]
-    folders += [_package_folder(entry) for entry in entry_points(group="hetbench.adapters")]
+    return _adapters()[0]
+
+
+@lru_cache(maxsize=1)
+def _adapters() -> tuple[dict[str, Adapter], list[str]]:
+    """The adapters, and what is wrong with packages'."""
     found: dict[str, Adapter] = {}
-    for folder in folders:
-        for path in sorted(folder.glob("*.toml")):
-            adapter = toml.load(Adapter, path)
-            found.setdefault(adapter.name, adapter)
-    return found
+
+    def add(path: Path, package: str = "") -> None:
+        adapter = toml.load(Adapter, path)
+        found.setdefault(adapter.name, adapter)
+
+    for path in sorted((HOME / "backends" / "adapters").glob("*.toml")):
+        add(path)
+    return found, _from_packages("adapters", add)
 
 
 def backends() -> dict[str, str]:
@@ -79,8 +116,8 @@ def backends() -> dict[str, str]:
         for path in sorted((HOME / "backends").glob("*.py"))
         if not path.stem.startswith("_")
     }
-    for entry in entry_points(group="hetbench.backends"):
-        names.setdefault(entry.name, entry.value)
+    for entry in packages.of_group("backends"):
+        names.setdefault(entry.name, entry.module)
     return names
 
 
@@ -95,12 +132,3 @@ def backend(name: str) -> type[Backend]:
 def suites() -> dict[str, Path]:
     """Suite name -> its file, of the suites that are shipped."""
     return {path.stem: path for path in sorted((HOME / "configs" / "suites").glob("*.toml"))}
-
-
-def _package_folder(entry: EntryPoint) -> Path:
-    spec = find_spec(entry.value)
-    if spec is None or not spec.submodule_search_locations:
-        raise UsageError(
-            f"the entry point {entry.name!r} names {entry.value!r}, which is no installed package"
-        )
-    return Path(spec.submodule_search_locations[0])

@@ -9,6 +9,7 @@ from bench.axes import Axes, label
 from bench.bounds import Amount, Count, Share
 from bench.digest import digest
 from bench.model import ModelCard, Precision
+from bench.settings import words
 
 MEASURE_RULES = 1
 """Raised when a change of the measuring rules makes results incomparable with older ones."""
@@ -27,6 +28,16 @@ BOUNDS: Mapping[str, float] = {
 """Metric, or the beginning of its name and `*` -> greatest width of its interval between trials,
 (high - low) / value. What a suite states goes before these."""
 
+BOUNDED = (
+    *("latency_p50_ns", "latency_p90_ns", "latency_p99_ns", "latency_p999_ns", "latency_mean_ns"),
+    *("throughput_items_per_s", "throughput_mean_items_per_s"),
+    *("throughput_end_to_end_items_per_s", "throughput_end_to_end_mean_items_per_s"),
+    *("throughput_first_items_per_s", "throughput_last_items_per_s"),
+    *("achieved_flops_per_s", "device_event_p50_ns"),
+    *("joules_per_item", "net_joules_per_item", "items_per_joule"),
+    *("mean_power_w", "peak_power_w", "idle_power_w"),
+)
+"""Every metric that can be unsteady: all but changes in percent."""
 
 Options = Mapping[str, int | float]
 """Of a scenario, by name."""
@@ -143,6 +154,8 @@ class Case:
     """Sizes of the model's axes but the batch."""
     measure: Measure
     allow_fallback: float
+    beside: tuple[str, ...] = ()
+    """Targets that are measured at the same time, sorted; empty: it is measured alone."""
 
     @property
     def id(self) -> str:
@@ -165,7 +178,14 @@ class Case:
         axes = dict(self.axes)
         load = [self.scenario, dict(self.options)]
         parts = [MEASURE_RULES, card, self.precision, load, self.batch, axes, measure]
+        if self.beside:  # what else the machine did is part of what was measured
+            parts.append(self.beside)
         return digest(parts, 12)
+
+
+def fits(key: str, metric: str) -> bool:
+    """Whether a bound's key means the metric: its name, or the beginning of it and `*`."""
+    return key == metric or (key.endswith("*") and metric.startswith(key[:-1]))
 
 
 def _check_bounds(bounds: Mapping[str, float]) -> None:
@@ -175,5 +195,8 @@ def _check_bounds(bounds: Mapping[str, float]) -> None:
             raise ValueError(
                 f"the bound {key!r} must be a metric's name, or the beginning of one and *"
             )
+        if not any(fits(key, metric) for metric in BOUNDED):
+            close = words.near(key, BOUNDED)
+            raise ValueError(f"no metric with a bound is called {key!r}; known and near: {close}")
         if not 0 < width <= 1000:
             raise ValueError(f"the bound of {key} must be above 0 and at most 1000")

@@ -27,6 +27,8 @@ class Way:
     """Kind of device it leads to."""
     option: str = ""
     """Word of a target that chooses this way among the adapter's of the backend."""
+    also: str = ""
+    """Another name of the same, which a person may write as well."""
     default: bool = True
     """True when a target that chooses none means this one."""
     module: str = ""
@@ -41,6 +43,10 @@ class Way:
     def options(self) -> dict[str, str]:
         """What a target must say to mean it."""
         return {} if self.default else {self.option: ""}
+
+    def is_called(self, word: str) -> bool:
+        """Whether a word of a target chooses this way, in capitals or small letters."""
+        return word.casefold() in {one.casefold() for one in (self.option, self.also) if one}
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +132,7 @@ class OnnxProvider:
             backend,
             self.kind or kind,
             option=self.name,
+            also=self.provider,
             default=first and self.kind in ("", kind),
             module=self.module,
             remedy=self.remedy,

@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from bench.axes import BATCH, Axes, total
 from bench.device import Device
+from bench.language import units
 from bench.model import Arrays, ModelCard, Precision
 
 VALUE_BYTES: Mapping[Precision, int] = {"fp32": 4, "tf32": 4, "bf16": 2, "fp16": 2, "int8": 1}
@@ -96,6 +97,6 @@ class Workload:
             return None
         return (
             f"{self.card.name} in {self.precision} at batch {self.batch} needs at least "
-            f"{needed / 2**20:.0f} MiB of memory and {device.id} has {available_bytes / 2**20:.0f} "
-            "MiB to give; take a smaller batch, a lower precision or a larger device"
+            f"{units.size(needed)} of memory and {device.id} has {units.size(available_bytes)} to "
+            "give; take a smaller batch, a lower precision or a larger device"
         )

@@ -13,9 +13,13 @@ import pytest
 from bench import registry, scenarios, sensors
 from bench.adapter import Adapter
 from bench.device import Device
+from bench.devices import matching
 from bench.runner import suites
 from bench.settings import toml
 from bench.suite import BOUNDS, Group, Measure, Suite
+from bench.target import Target
+from bench.way import TorchPlugin
+from tests.conftest import Cli
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -106,3 +110,21 @@ def test_the_layout_tells_every_folder_of_bench() -> None:
     told = re.findall(r"^\| `(\w+)/` \|", text.partition("| folder of `bench/`")[2], re.MULTILINE)
     folders = [path.parent.name for path in DOCS.parent.glob("bench/*/__init__.py")]
     assert sorted(told) == sorted(folders)
+
+
+def test_every_target_shown_is_one_that_can_be(cli: Cli) -> None:
+    """Here or not: what the pages write is never answered as a mistake of the person."""
+    shown = set()
+    for page in (*DOCS.parent.glob("README*.md"), *DOCS.glob("*.md")):
+        text = page.read_text("utf-8")
+        shown |= set(re.findall(r"\b(?:torch|onnxruntime)(?:\+\w+)*@\w+:\d+", text))
+    assert "onnxruntime+TensorRT@cuda:0" in shown
+    adapters = [
+        *registry.adapters().values(),
+        Adapter("acme", "A", "acme", torch=TorchPlugin("acme")),
+    ]
+    for one in shown:
+        assert matching.meant(Target.parse(one), adapters)
+    options = [word for one in sorted(shown) if "+" in one for word in ("-t", one)]
+    done = cli("run", "smoke", "--dry-run", *options)
+    assert done.returncode in (0, 5), done.stderr

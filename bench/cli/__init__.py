@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import sys
 from typing import Any
 
@@ -72,12 +73,13 @@ FULL = (errno.ENOSPC, errno.EDQUOT)
 def main() -> None:
     """Entry point of the command `hetbench`."""
     _fill_closed()
-    common.ready_streams()
-    if language() == "zh":
-        from bench.cli import chinese
-
-        chinese.speak()
+    _drop_odd_widths()
     try:
+        common.ready_streams()
+        if language() == "zh":
+            from bench.cli import chinese
+
+            chinese.speak()
         code = app(standalone_mode=False)
         with common.standard_output():
             pass  # what the command line library printed itself is still to be written
@@ -91,7 +93,16 @@ def main() -> None:
         if "new thread" not in str(error):
             raise
         code = _end(_limit(OSError(errno.EAGAIN, str(error))))
+    except KeyboardInterrupt:  # before a command began, or after it
+        code = Interrupted.exit_code
     sys.exit(code)
+
+
+def _drop_odd_widths() -> None:
+    """The libraries that print read these as they load, and fail for what is no number."""
+    for name in ("TERMINAL_WIDTH", "COLUMNS", "LINES"):
+        if not re.fullmatch("[1-9][0-9]{0,3}", os.environ.get(name, "1")):
+            del os.environ[name]
 
 
 def _fill_closed() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import common
-from bench.language.translate import tr
+from bench.language.translate import listing, tr
 
 if TYPE_CHECKING:
     from bench.adapter import Adapter
@@ -67,16 +67,18 @@ def list_adapters(
     )
     if shown is not found:
         common.say("")
-        more = len(found) - len(shown)
+        more = sum(one.reason is not None for one in found)
         common.say(
-            f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
+            "1 more is known; 'hetbench adapter list --all' tells why it is not here"
+            if more == 1
+            else f"{more} more are known; 'hetbench adapter list --all' tells why each is not here"
         )
 
 
 def _targets(found: Found) -> str:
     if found.reason is not None:
         return tr(found.reason)
-    return ", ".join(found.target(device.id) for device in found.devices)
+    return listing(found.target(device.id) for device in found.devices)
 
 
 @adapter.command(
@@ -138,8 +140,8 @@ def new(
 @adapter.command(
     help=tr(
         "Check that a device does what its adapter says: right outputs, a synchronize that waits, "
-        "sensors that move. Exit code 0 all passed, 1 some check failed, 3 it could not be "
-        "checked, 5 it is not available or in use."
+        "sensors that move. Exit code 0 all passed, 1 some check failed, 2 usage, 3 it could "
+        "not be checked, 5 it is not available or in use."
     )
 )
 def check(

@@ -67,7 +67,9 @@ WAIT = typer.Option(
     help=tr("How long to wait for a device in use."),
 )
 PLAIN_WIDTH = 160
-"""Columns of tables that go to a file or pipe, where nothing wraps."""
+"""Columns of what goes to a file or pipe, unless COLUMNS says how many."""
+LEAST_WIDTH = 40
+"""Columns; fewer, as some terminals say of themselves at first, are not taken at their word."""
 
 
 @contextlib.contextmanager
@@ -130,26 +132,22 @@ def ready_streams() -> None:
 
 
 def console(stderr: bool = False) -> Console:
-    """A console that never wraps tables when it is not a terminal."""
+    """A console as wide as its terminal or, where there is none, as COLUMNS says."""
     from bench.cli.console import Console
 
     made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
     if not made.is_terminal:
-        made.width = PLAIN_WIDTH
+        asked = os.environ.get("COLUMNS", "")
+        made.width = int(asked) if asked.isdecimal() else PLAIN_WIDTH
+    made.width = max(made.width, LEAST_WIDTH)
     return made
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """A plain table of text cells; numbers are the caller's to format."""
-    from rich.table import Table
-    from rich.text import Text
+    from bench.report.listing import Listing
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in headings:
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    show(table)
+    show(Listing(headings, list(rows)))
 
 
 def show(renderable: RenderableType) -> None:
@@ -187,12 +185,21 @@ def adapters(files: Sequence[str], trusted: bool) -> list[Adapter]:
     return list(found.values())
 
 
+def tell_broken() -> None:
+    """Say on standard error what of installed packages cannot be used, and why."""
+    from bench import registry
+
+    for problem in registry.broken():
+        complain(problem)
+
+
 def find(files: Sequence[str], trusted: bool, names: Sequence[str]) -> list[Found]:
     """Ask all that the named adapters name, or every adapter; raises UsageError for an unknown."""
     from bench import registry
     from bench.devices import discover
 
     known = {adapter.name: adapter for adapter in adapters(files, trusted)}
+    tell_broken()
     for name in names:
         if name not in known:
             raise registry.unknown("adapter", name, known)

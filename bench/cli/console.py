@@ -37,7 +37,7 @@ class Console(rich.console.Console):
                 end=renderable.end,
             )
         for segment in super().render(renderable, options):
-            if segment.control or segment.text.isprintable():
+            if segment.control:
                 yield segment
             else:
                 yield segment._replace(text=plain(segment.text, keep="\n"))

@@ -81,8 +81,12 @@ def devices(
         )
         common.say("")
     if shown is not found:
-        more = len(found) - len(shown)
-        common.say(f"{more} more are known; 'hetbench devices --all' tells why each is not here")
+        more = sum(one.reason is not None for one in found)
+        common.say(
+            "1 more is known; 'hetbench devices --all' tells why it is not here"
+            if more == 1
+            else f"{more} more are known; 'hetbench devices --all' tells why each is not here"
+        )
     elif absent:
         common.print_table(
             [tr("not available"), tr("backend"), tr("reason")],

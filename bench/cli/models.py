@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from bench.cli import common
-from bench.language.translate import tr
+from bench.language.translate import listing, tr
 
 if TYPE_CHECKING:
     from bench.model import InputSpec, ModelCard
@@ -25,6 +25,7 @@ def models(json: bool = common.JSON) -> None:
     from bench import registry
 
     cards = registry.models().values()
+    common.tell_broken()
     if json:
         common.print_json(
             [
@@ -56,8 +57,8 @@ def models(json: bool = common.JSON) -> None:
                 tr(card.task),
                 _short(card.parameters),
                 _short(card.flops_of(card.sizes())),
-                ", ".join(f"{i.name} {_shape(i, card)}" for i in card.inputs),
-                ", ".join(f"{name} {tr(str(axis))}" for name, axis in card.axes.items()) or "-",
+                listing(f"{i.name} {_shape(i, card)}" for i in card.inputs),
+                listing(f"{name} {tr(str(axis))}" for name, axis in card.axes.items()) or "-",
                 " ".join(card.precisions),
             )
             for card in sorted(cards, key=lambda card: (card.size == "large", card.parameters))

@@ -93,8 +93,8 @@ def show(plan: Plan, json: bool) -> None:
     from bench.runner import duration, parallel
     from bench.runner.run import powered
 
-    meters = {target.target: Meter(target, 0) for target in plan.targets}
-    parallel.check(plan, meters)
+    parallel.check(plan)
+    meters = {target.target: Meter(target, 0, not plan.parallel) for target in plan.targets}
     takes = duration.estimate(plan, plan.order, powered(meters))
     rows = [(case.id, case.version) for case in plan.cases]
     if json:

@@ -18,7 +18,7 @@ def suites(json: bool = common.JSON) -> None:
     from dataclasses import asdict
 
     from bench import registry
-    from bench.language.translate import language
+    from bench.language.translate import language, listing
     from bench.runner import suites as plans
 
     loaded = [plans.load(name) for name in registry.suites()]
@@ -32,7 +32,7 @@ def suites(json: bool = common.JSON) -> None:
                 one.name,
                 str(one.version),
                 str(one.trials),
-                ", ".join(dict.fromkeys(name for group in one.cases for name in group.models)),
+                listing(dict.fromkeys(name for group in one.cases for name in group.models)),
                 one.title_zh if language() == "zh" else one.title,
             )
             for one in loaded

@@ -12,6 +12,7 @@ from bench.conformance.verdict import Found, failed, first_line, passed, skipped
 from bench.devices import cpu
 from bench.errors import OutOfMemory, Unsupported
 from bench.figures.stats import slope
+from bench.language import units
 from bench.model import ModelCard
 
 RUNS = 500
@@ -48,7 +49,7 @@ def memory_steady(context: Context) -> Found:
     if device > ALLOWED_BYTES:
         return failed(f"device memory grows by {device / RUNS / 1024:.0f} KiB a run")
     known = "" if after is not None else "; the backend tells no device memory"
-    return passed(f"{RUNS} runs changed host memory by {host / 2**20:.1f} MiB{known}")
+    return passed(f"{RUNS} runs changed host memory by {units.size(round(host))}{known}")
 
 
 def memory_errors(context: Context) -> Found:
@@ -82,7 +83,7 @@ def _too_much(context: Context, card: ModelCard, batch: int) -> Found:
     needed = batch * _input_bytes(card)
     free = cpu.available_bytes()
     if free is None or 4 * needed > free:
-        return skipped(f"the host has not the {4 * needed / 2**30:.1f} GiB free to try {what}")
+        return skipped(f"the host has not the {units.size(4 * needed)} free to try {what}")
     slots = [tiled(context.draw(card, 4, 1, "large")[0], batch)]
     try:
         session = context.backend.load(workload, job.device, slots, 1)

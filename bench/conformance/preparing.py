@@ -68,7 +68,7 @@ def prepare(
                 event["onnx"],
                 event["reference"],
                 refusal=reason if status == "unsupported" else None,
-                problem=reason if status == "failed" else None,
+                problem=reason if status not in ("ok", "unsupported") else None,
             )
 
     job = {

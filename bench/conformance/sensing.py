@@ -121,7 +121,7 @@ def judge_bounds(record: SensorRecord, device: Device) -> Found:
         seen.append(f"{channel.quantity} between {min(values):.4g} and {max(values):.4g}")
     if not seen:
         return failed("of what it says it can read nothing was readable")
-    return passed(f"{len(record.samples)} samples: {', '.join(seen)}")
+    return passed(f"{len(record.samples)} readings: {', '.join(seen)}")
 
 
 def _unit(quantity: Quantity, value: float) -> str:

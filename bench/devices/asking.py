@@ -13,10 +13,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from bench import registry
 from bench.bounds import fits
 from bench.device import Device
 from bench.devices import smi
-from bench.errors import HetbenchError, RefusedInput, UsageError
+from bench.errors import HetbenchError, RefusedInput
 from bench.settings import patterns, toml
 from bench.system import process
 from bench.target import CHILD_ENV, Candidate, Found
@@ -28,10 +29,7 @@ MAX_REASON = 2_000
 
 def ask(candidates: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> list[Found]:
     """Each candidate's answer, in the same order: asked in as few processes as are safe, all at
-    once; then the vendors' tools, which of their cards the devices are.
-
-    Raises UsageError for an option a backend lacks.
-    """
+    once; then the vendors' tools, which of their cards the devices are."""
     answers: dict[int, Found] = {}
     groups: dict[str, list[int]] = {}
     for index, candidate in enumerate(candidates):
@@ -52,9 +50,6 @@ def ask(candidates: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> 
         thread.start()
     for thread in threads:
         thread.join()
-    for answer in answers.values():
-        if answer.misused:
-            raise UsageError(answer.reason or "")
     return [
         replace(answer, devices=tuple(smi.join(answer.devices, answer.candidate.adapter)))
         for answer in _settle_claims([answers[index] for index in range(len(candidates))])
@@ -62,7 +57,9 @@ def ask(candidates: Sequence[Candidate], timeout_s: float = PROBE_TIMEOUT_S) -> 
 
 
 def _missing_module(way: Way) -> str | None:
-    """Why the way's package cannot be imported, found without importing anything."""
+    """Why the way's packages cannot be imported, found without importing anything."""
+    if way.backend not in registry.backends():
+        return f"the backend {way.backend} is missing; install the package that brings it"
     if not way.module or _importable(way.module.split(".")[0]):
         return None
     advice = f"; {way.remedy}" if way.remedy else ""

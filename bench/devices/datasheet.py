@@ -15,6 +15,7 @@ from typing import Protocol
 from bench.errors import RefusedInput
 from bench.model import PRECISIONS, Precision
 from bench.plugins import HOME
+from bench.results.records import Case
 from bench.settings import patterns, toml
 
 
@@ -89,3 +90,21 @@ def peak_flops(device: Named, precision: Precision) -> tuple[float | None, str]:
     if peak is None:
         return None, f"the datasheet of {sheet.name} gives no {precision} peak"
     return peak, ""
+
+
+def share(case: Case, device: Named) -> float | None:
+    """Operations a second as a share of the device's datasheet, 1 being all of it."""
+    found = case.summary.get("achieved_flops_per_s")
+    peak, _ = peak_flops(device, case.precision)
+    return found.value / peak if found is not None and peak is not None else None
+
+
+def excess(case: Case, device: Named) -> str | None:
+    """What is to be said of a figure that the datasheet does not allow; None of any other."""
+    found = share(case, device)
+    if found is None or found <= 1:
+        return None
+    return (
+        f"{100 * found:.0f} % of what the datasheet allows: the measurement is wrong, or the "
+        "datasheet's entry is"
+    )

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Sequence
 
 from bench.adapter import Adapter
 from bench.devices import asking, matching
+from bench.errors import UsageError
 from bench.target import Candidate, Found, Resolved, Target
 
 
@@ -26,6 +27,9 @@ def resolve(targets: Sequence[Target], adapters: Collection[Adapter]) -> list[Re
         if candidate not in candidates:
             candidates.append(candidate)
     answers = asking.ask(candidates)
+    for answer in answers:
+        if answer.misused:
+            raise UsageError(answer.reason or "")
     return [
         matching.pick(target, [answers[candidates.index(one)] for one in several])
         for target, several in zip(targets, meant, strict=True)

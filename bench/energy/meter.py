@@ -22,12 +22,14 @@ from bench.energy.warnings import warnings
 from bench.figures.metrics import measured
 from bench.results.record import Samples
 from bench.results.samples import pack
-from bench.results.telemetry import SensorRecord, Telemetry, Window
+from bench.results.telemetry import EnergyFigure, SensorRecord, Telemetry, Window
 from bench.results.trial import Metric, Part
-from bench.sensor import POWER, Recording, Sensor, SensorProbe
+from bench.sensor import POWER, Recording, Scope, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
 from bench.target import Resolved
 
+SHARED: tuple[Scope, ...] = ("package", "node")
+"""Scopes that hold more than one target; boards that do are not measured at the same time."""
 NODE = SensorSpec(kind="ipmi", scope="node")
 """The board management controller sees the whole node, whatever devices are in it."""
 
@@ -35,17 +37,20 @@ NODE = SensorSpec(kind="ipmi", scope="node")
 class Meter:
     """The sensors of one target; probed once, so that nothing is asked again before each trial."""
 
-    def __init__(self, target: Resolved, origin_ns: int) -> None:
-        """`origin_ns` is the reading of the monotonic clock that is 0 on the run's clock."""
+    def __init__(self, target: Resolved, origin_ns: int, alone: bool = True) -> None:
+        """`origin_ns` is the reading of the monotonic clock that is 0 on the run's clock.
+
+        Not `alone`: other targets are measured at the same time. Sensors of the device itself are
+        read all the same, and their energy is invalid where they see the others' too.
+        """
         self._target = target
+        self._alone = alone
         self.origin_ns = origin_ns
         self._sensors: list[Sensor] = []
         self._probes: list[SensorProbe] = []
         reasons: list[str] = []
         self.device_power = False
-        self.power_sensor: str | None = None
-        """A sensor that reads power, of the device or beside it; None where none does."""
-        for spec, device in _specs(target):
+        for spec, device in _specs(target) if alone else _own_specs(target):
             sensor = sensors.make(spec, device)
             probe = sensors.probe(sensor)
             own = device is target.device
@@ -53,8 +58,6 @@ class Meter:
                 self._sensors.append(sensor)
                 self._probes.append(probe)
                 self.device_power |= own and _reads_power(probe)
-                if _reads_power(probe):
-                    self.power_sensor = self.power_sensor or sensor.name
             if own and not _reads_power(probe):
                 reasons.append(f"{sensor.name}: {_why_not(probe)}")
         self.reason = None
@@ -91,6 +94,8 @@ class Meter:
             repeat_s=_repeat_s(part),
             timing_items_per_s=_timing_rate(part),
         )
+        if not self._alone:
+            told = tuple(map(_of_several, told))
         remarks = [
             text
             for record in merged.sensors
@@ -143,12 +148,25 @@ def own_sensors(target: Resolved) -> tuple[SensorSpec, ...]:
 
 def _specs(target: Resolved) -> list[tuple[SensorSpec, Device]]:
     """The device's own sensors, then the host's and the node's for an accelerator."""
-    own = [(spec, target.device) for spec in own_sensors(target)]
+    own = _own_specs(target)
     if target.simulated:
         return own
     host = target.device if target.device.kind == "cpu" else cpu_device()
     beside = [] if host is target.device else [(spec, host) for spec in _host_sensors()]
     return [*own, *beside, (NODE, replace(host, id="node"))]
+
+
+def _own_specs(target: Resolved) -> list[tuple[SensorSpec, Device]]:
+    return [(spec, target.device) for spec in own_sensors(target)]
+
+
+def _of_several(figure: EnergyFigure) -> EnergyFigure:
+    """A figure from a time in which other targets were measured too: theirs is in a package's or a
+    node's; a card has its own."""
+    if figure.scope not in SHARED:
+        return figure
+    reason = f"the {figure.scope} also powers the targets that were measured at the same time"
+    return replace(figure, valid=False, reason=reason, net_valid=False, net_reason=reason)
 
 
 def _host_sensors() -> tuple[SensorSpec, ...]:

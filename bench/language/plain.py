@@ -7,6 +7,14 @@ where text must not begin a line of its own.
 
 from __future__ import annotations
 
+import re
+
+_INVISIBLE = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0"
+    "\U0001d159\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing: what Unicode calls default ignorable but neither control nor
+format (fillers, variation selectors), the empty Braille pattern and the empty note head."""
 _SPACE = "\u3000"
 """The ideographic space of Chinese text."""
 
@@ -16,12 +24,12 @@ def plain(text: str, keep: str = "") -> str:
 
     These are all that Unicode calls other or separator (controls, formats, surrogates, unassigned,
     line and paragraph separators, spaces unlike the usual), but for the ideographic space and what
-    is in `keep`.
+    is in `keep`, and letters that show nothing.
     """
-    if text.isprintable():
-        return text
-    kept = _SPACE + keep
-    return "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
+    if not text.isprintable():
+        kept = _SPACE + keep
+        text = "".join(c if c.isprintable() or c in kept else _escape(c) for c in text)
+    return text if text.isascii() else _INVISIBLE.sub(lambda match: _escape(match[0]), text)
 
 
 def short(text: str, most: int = 200) -> str:

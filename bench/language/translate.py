@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import lru_cache
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,8 @@ from typing import Literal, NamedTuple
 
 CATALOGUE = Path(__file__).with_name("chinese.json")
 """Section -> English template -> Chinese template. Gaps are `{}` in order, `{0}` and `{1}` where
-Chinese wants another order; `typer` and `metavars` hold what the command line library says."""
+Chinese wants another order. `phrases` are no sentences: what fills their gaps is a name, one word
+or quoted. `typer`, `metavars` and `libraries` hold what the libraries say that we use."""
 _LONGEST = 2_000
 """Characters; longer text is output of a program, not a message."""
 _DEPTH = 12
@@ -33,8 +34,12 @@ _MATCHES = 8
 """Ways in which one template is fitted to one text."""
 _JOINTS = {"; ": "；", ": ": "："}
 """How the code joins messages."""
+_COMMA = {"en": ", ", "zh": "、"}
+"""Between the items of a list."""
 _TERSE = 6
 """Characters other than spaces; a template of fewer says little."""
+_WORD = re.compile(r"'[^']*'|\S+")
+"""A name: without spaces, or quoted."""
 
 
 def language() -> Literal["en", "zh"]:
@@ -50,6 +55,11 @@ def colon() -> str:
     return ": " if language() == "en" else _JOINTS[": "]
 
 
+def listing(items: Iterable[str]) -> str:
+    """The items, already translated, as a list in the reader's language."""
+    return _COMMA[language()].join(items)
+
+
 def tr(text: str) -> str:
     """`text` in the reader's language; unchanged where the catalogue has no entry for it."""
     if language() == "en" or len(text) > _LONGEST:
@@ -63,9 +73,9 @@ class Template(NamedTuple):
     literals: tuple[str, ...]
     """The text around the gaps: one more than there are gaps."""
     chinese: str
-    terse: bool = False
-    """Whether it says so little (`{} of {}`) that only single words may fill its gaps: any text has
-    an "of" in it."""
+    names: bool = False
+    """Whether only names may fill its gaps: it is a phrase (`the device of {}`), which stands in
+    sentences and has none in it, or it says little (`{} of {}`): any text has an "of" in it."""
 
     def matches(self, text: str) -> Iterator[list[str]]:
         """What may fill the gaps if `text` is made from this template, the shortest first.
@@ -144,51 +154,78 @@ class Reader:
         whole, _ = _catalogue()
         if text in whole:
             return Reading(whole[text], 0)
-        unread = Reading(text, _letters(text) + sum(map(text.count, _JOINTS)))
         if not depth or " " not in text:  # every template has a space in it
-            return unread
+            return _unread(text)
         if text not in self._read:
-            ways = (unread, *self._made(text, depth), *self._joined(text, depth))
+            ways = (_unread(text), *self._made(text, depth), *self._joined(text, depth))
             self._read[text] = min(ways, key=lambda reading: reading.left)
         return self._read[text]
 
     def _joined(self, text: str, depth: int) -> Iterator[Reading]:
         for english, chinese in _JOINTS.items():
-            for parts, read in self._fits(Template(("", english, ""), ""), text, depth):
-                reason, rest = read
+            read = self._label if english == ": " else self.read
+            for reason, rest in self._fits(Template(("", english, ""), ""), text):
+                before, after = read(reason, depth - 1), self.read(rest, depth - 1)
                 # what another program said after a colon or semicolon stays as it said it
-                own = rest.chinese != parts[1]
+                own = after.chinese != rest
                 joint = chinese if own else english
                 yield Reading(
-                    reason.chinese + joint + rest.chinese, reason.left + rest.left + (not own)
+                    before.chinese + joint + after.chinese, before.left + after.left + (not own)
                 )
 
-    def _made(self, text: str, depth: int) -> Iterator[Reading]:
-        for template in _catalogue()[1]:
-            for parts, read in self._fits(template, text, depth):
-                if not (template.terse and any(" " in part for part in parts)):
+    def _label(self, text: str, depth: int) -> Reading:
+        """What stands before the first colon: a message, or a name, be it a word that has an entry:
+        of a file, of a key in it, of a type of error."""
+        is_name = " " not in text or ": " in text
+        return _unread(text) if is_name else self.read(text, depth)
+
+    def _made(
+        self, text: str, depth: int, templates: Iterable[Template] | None = None
+    ) -> Iterator[Reading]:
+        for template in _catalogue()[1] if templates is None else templates:
+            for parts in self._fits(template, text):
+                if not template.names or all(map(_WORD.fullmatch, parts)):
+                    read = [self._gap(part, depth - 1) for part in parts]
                     chinese = fill(template.chinese, [one.chinese for one in read])
                     swallowed = sum(part.count("; ") for part in parts)
                     yield Reading(chinese, sum(one.left for one in read) + swallowed)
 
-    def _fits(
-        self, template: Template, text: str, depth: int
-    ) -> Iterator[tuple[list[str], list[Reading]]]:
+    def _gap(self, text: str, depth: int) -> Reading:
+        """What fills a gap; a list where all its items are names or phrases."""
+        items = text.split(_COMMA["en"])
+        read = [self._item(item, depth) for item in items] if len(items) > 1 else []
+        if not read or None in read:
+            return self.read(text, depth)
+        known = list(filter(None, read))
+        return Reading(listing(one.chinese for one in known), sum(one.left for one in known))
+
+    def _item(self, text: str, depth: int) -> Reading | None:
+        if _WORD.fullmatch(text):
+            return _unread(text)
+        phrases = self._made(text, depth, [one for one in _catalogue()[1] if one.names])
+        return min(phrases, key=lambda reading: reading.left, default=None)
+
+    def _fits(self, template: Template, text: str) -> Iterator[list[str]]:
         for parts in islice(template.matches(text), _MATCHES):
             if self.steps == _STEPS:
                 return
             self.steps += 1
-            yield parts, [self.read(part, depth - 1) for part in parts]
+            yield parts
 
 
-def _letters(text: str) -> int:
-    return len(re.findall("[A-Za-z]", text))
+def _unread(text: str) -> Reading:
+    return Reading(text, len(re.findall("[A-Za-z]", text)) + sum(map(text.count, _JOINTS)))
 
 
 def entries() -> dict[str, str]:
     """Every entry of the catalogue, all sections as one."""
-    sections: dict[str, dict[str, str]] = json.loads(CATALOGUE.read_text("utf-8"))
-    return {english: chinese for one in sections.values() for english, chinese in one.items()}
+    return {english: chinese for one in sections().values() for english, chinese in one.items()}
+
+
+def sections() -> dict[str, dict[str, str]]:
+    """The catalogue by its sections."""
+    found: dict[str, dict[str, str]] = json.loads(CATALOGUE.read_text("utf-8"))
+    return found
 
 
 @lru_cache(maxsize=1)
@@ -196,12 +233,13 @@ def _catalogue() -> tuple[dict[str, str], tuple[Template, ...]]:
     """Whole messages, and templates, the one with most literal text first: it says most."""
     whole: dict[str, str] = {}
     templates: list[Template] = []
-    for english, chinese in entries().items():
-        literals = split(english)
-        if len(literals) == 1:
-            whole[literals[0]] = fill(chinese, [])
-        else:
-            terse = len("".join(literals).replace(" ", "")) < _TERSE
-            templates.append(Template(literals, chinese, terse))
+    for section, found in sections().items():
+        for english, chinese in found.items():
+            literals = split(english)
+            if len(literals) == 1:
+                whole[literals[0]] = fill(chinese, [])
+            else:
+                terse = len("".join(literals).replace(" ", "")) < _TERSE
+                templates.append(Template(literals, chinese, terse or section == "phrases"))
     templates.sort(key=lambda template: -sum(map(len, template.literals)))
     return whole, tuple(templates)

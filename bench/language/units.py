@@ -5,6 +5,15 @@ from __future__ import annotations
 Scales = tuple[tuple[float, str], ...]
 TIME: Scales = ((1e9, "s"), (1e6, "ms"), (1e3, "us"), (1.0, "ns"))
 COUNT: Scales = ((1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""))
+BYTES: Scales = (
+    (1 << 40, "TiB"),
+    (1 << 30, "GiB"),
+    (1 << 20, "MiB"),
+    (1 << 10, "KiB"),
+    (1, "B"),
+)
+LEAST_PERCENT = 0.01
+"""Shares above zero and below this are said to be below it."""
 _SUFFIXES = {
     "_items_per_s": "items/s",
     "_flops_per_s": "FLOP/s",
@@ -23,6 +32,17 @@ def shown(metric: str, value: float) -> str:
     unit = next((unit for end, unit in _SUFFIXES.items() if metric.endswith(end)), "")
     scale, prefix = fitting(value, COUNT)
     return f"{significant(value / scale)} {prefix}{unit}".strip()
+
+
+def size(found: float) -> str:
+    """Bytes as `97.5 MiB`."""
+    scale, prefix = fitting(found, BYTES)
+    return f"{significant(found / scale)} {prefix}"
+
+
+def percent(found: float) -> str:
+    """A share in percent, at least 0: `12.3 %`, and `<0.01 %` for what would be a row of zeros."""
+    return f"<{LEAST_PERCENT} %" if 0 < found < LEAST_PERCENT else f"{significant(found)} %"
 
 
 def significant(number: float, digits: int = 3) -> str:

@@ -40,6 +40,8 @@ class Verdict:
         if self.problem:
             return self.problem
         if self.not_finite:
+            if self.not_finite == 1:
+                return "1 output is NaN or infinite"
             return f"{self.not_finite} outputs are NaN or infinite"
         if self.relative_l2 is None or self.relative_l2 > self.tolerance.relative_l2:
             return (

@@ -8,7 +8,6 @@ none (see `onnx_shapes`), one of size 1 is put there, outside the model's own op
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -20,15 +19,17 @@ import onnxruntime as ort
 from onnx import ModelProto, TensorProto, ValueInfoProto
 
 from bench.axes import Term
-from bench.errors import HetbenchError, RefusedInput, Unsupported
+from bench.errors import HetbenchError, RefusedInput, Unsupported, UsageError
+from bench.measure import fidelity
 from bench.model import PRECISIONS, Arrays, InputSpec, ModelCard, Precision, Tolerance
 from bench.onnx import batch as onnx_batch
 from bench.onnx import read as onnx_read
 from bench.onnx import shapes as onnx_shapes
 from bench.onnx.flops import count_flops
 from bench.onnx.shapes import Axis, Binding
-from bench.system import cache
+from bench.system import cache, memory
 from bench.system.child import Emit
+from bench.system.files import slug
 from bench.workload import Slot
 
 _LARGE_PARAMETERS = 10_000_000
@@ -63,9 +64,12 @@ _RANGES: dict[_Type, tuple[float, float]] = {
 def perform(table: dict[str, Any], emit: Emit) -> None:
     """The child's job: one event with the `card`, or with why the file is `refused`."""
     try:
-        card = inspect(Path(table["path"]), table["shapes"])
+        with memory.bounded():
+            card = inspect(Path(table["path"]), table["shapes"])
+    except MemoryError:
+        emit("refused", refused=f"{table['path']} needs more memory than is free to be read")
     except HetbenchError as error:
-        emit("refused", refused=str(error))
+        emit("refused", refused=str(error), misused=isinstance(error, UsageError))
     else:
         emit("card", card=asdict(card))
 
@@ -102,8 +106,8 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
     precisions: tuple[Precision, ...] = PRECISIONS if stored == "fp32" else (stored,)
     parameters = sum(math.prod(tensor.dims) for tensor in onnx_read.weights(model))
     large = parameters > _LARGE_PARAMETERS
-    return ModelCard(
-        name=re.sub(r"[^A-Za-z0-9._-]+", "-", path.stem)[:60] or "model",
+    card = ModelCard(
+        name=slug(path.stem),
         title=path.stem[:100],
         family="",
         size="large" if large else "lightweight",
@@ -121,6 +125,23 @@ def inspect(path: Path, shapes: Sequence[str] = ()) -> ModelCard:
         calibration_sets=8 if large else 32,
         batch=binding.batch,
     )
+    _require_room(card, path)
+    return card
+
+
+def _require_room(card: ModelCard, path: Path) -> None:
+    """Raises RefusedInput where the items that are checked do not fit into memory."""
+    count = fidelity.check_count(card)
+    item = sum(
+        np.dtype(one.dtype).itemsize * math.prod(one.at(card.sizes())) for one in card.inputs
+    )
+    free = memory.free_bytes()
+    if free is not None and 2 * count * item > memory.SHARE * free:  # drawn, then put together
+        raise RefusedInput(
+            f"{count} items of the inputs of {path}, by which its outputs are checked, take "
+            f"{2 * count * item / 2**30:.0f} GiB, and {free / 2**30:.0f} GiB of memory are free; "
+            "give it a smaller --shape, or free memory"
+        )
 
 
 def bound(source: Path, card: ModelCard) -> Path:

@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bench.errors import RefusedInput
+from bench.errors import RefusedInput, UsageError
 
 FREE = "N"
 """How `--shape` writes the batch axis."""
@@ -35,18 +35,18 @@ class Binding:
 
 
 def parse(texts: Sequence[str]) -> dict[str, tuple[int | str, ...]]:
-    """Read `name=1x3x224x224` or `name=Nx3x224x224`; raises RefusedInput."""
+    """Read `name=1x3x224x224` or `name=Nx3x224x224`; raises UsageError."""
     shapes: dict[str, tuple[int | str, ...]] = {}
     for text in texts:
         name, equals, shape = text.rpartition("=")
         if not equals or not name or _SHAPE.fullmatch(shape) is None:
-            raise RefusedInput(
+            raise UsageError(
                 f"{text!r} is not a shape; write NAME=1x3x224x224, with N for a free batch axis"
             )
         words = filter(None, shape.split("x"))
         shapes[name] = tuple(FREE if word == FREE else int(word) for word in words)
         if 0 in shapes[name]:
-            raise RefusedInput(f"{text!r} has an axis of size 0")
+            raise UsageError(f"{text!r} has an axis of size 0")
     return shapes
 
 
@@ -132,7 +132,12 @@ def _unbound(
         if not places:
             continue
         axes = bound[name]
-        names += [f"{axes[place] or f'axis {place}'} of the input {name!r}" for place in places]
+        names += [
+            f"{axes[place]} of the input {name!r}"
+            if axes[place]
+            else f"axis {place} of the input {name!r}"
+            for place in places
+        ]
         example = [
             axis if isinstance(axis, int) else 128 if len(axes) < 3 else 224 for axis in axes
         ]

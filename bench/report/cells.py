@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.text import Text
 
@@ -70,11 +70,29 @@ def ratios(cases: Sequence[Case], targets: Mapping[str, TargetRecord]) -> list[T
     return texts
 
 
+def unranked(cases: Sequence[Case]) -> Iterator[tuple[str, str]]:
+    """Of cases that are held against each other: (why not ranked, case id), where neither the row
+    nor another remark shows it."""
+    for case in cases if len(cases) > 1 else ():
+        found = scenarios.headline(case)[1]
+        if found is not None and _is_steady(case, found):
+            for name in _short(case):
+                yield f"too few samples in the series {name}", case.id
+
+
 def _can_be_ranked(case: Case, found: Summary, target: TargetRecord | None) -> bool:
-    whole = all(s.stopped_by != "limit" for t in case.trials for _, s in t.every_series())
     possible = (share(case, target) or 0.0) <= 1
-    steady = found.n >= RANKED_FROM and found.unsteady is None
-    return case.status == "ok" and steady and whole and possible
+    return _is_steady(case, found) and possible and not _short(case)
+
+
+def _is_steady(case: Case, found: Summary) -> bool:
+    return case.status == "ok" and found.n >= RANKED_FROM and found.unsteady is None
+
+
+def _short(case: Case) -> list[str]:
+    """The series of which a trial ended short of samples."""
+    series = (one for trial in case.trials for one in trial.every_series())
+    return list(dict.fromkeys(name for name, one in series if one.stopped_by == "limit"))
 
 
 def _may_be_better(case: Case, name: str, best: Summary, higher: bool) -> bool:
@@ -111,17 +129,13 @@ def drop(case: Case) -> Text:
     found = case.summary.get("throughput_drop_percent")
     if found is None:
         return Text(format.NONE)
-    return Text(f"{found.value:.1f} %", style="yellow" if found.value > THROTTLED_PERCENT else "")
+    tenths = round(found.value, 1) + 0.0  # which makes a -0.0 a 0.0
+    return Text(f"{tenths:.1f} %", style="yellow" if found.value > THROTTLED_PERCENT else "")
 
 
 def share(case: Case, target: TargetRecord | None) -> float | None:
     """Operations a second as a share of the device's datasheet, 1 being all of it."""
-    found = case.summary.get("achieved_flops_per_s")
-    if found is None or target is None:
-        return None
-    sheet = datasheet.find(target.device)
-    peak = sheet.peak_flops.get(case.precision) if sheet else None
-    return found.value / peak if peak else None
+    return datasheet.share(case, target.device) if target else None
 
 
 def share_text(case: Case, target: TargetRecord | None) -> Text:
@@ -129,7 +143,7 @@ def share_text(case: Case, target: TargetRecord | None) -> Text:
     found = share(case, target)
     if found is None:
         return Text(format.NONE)
-    return Text(format.value(100 * found, format.PERCENT), style="bold red" if found > 1 else "")
+    return Text(units.percent(100 * found), style="bold red" if found > 1 else "")
 
 
 def error(case: Case) -> Text:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from bench.conformance.verdict import Report
 from bench.language.plain import plain
-from bench.language.translate import colon, tr
+from bench.language.translate import colon, listing, tr
 from bench.report import format
+from bench.report.listing import Listing
 
 STYLES = {"pass": "green", "fail": "bold red", "skip": "dim"}
 
@@ -20,13 +20,11 @@ def render(report: Report) -> RenderableType:
     if report.simulated:
         head.append("  " + tr("SIMULATED: no real device was checked"), style="bold red")
     verdict = Text(tr(headline(report)), style=STYLES["pass" if report.passed else "fail"])
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column(tr("check"), no_wrap=True)
-    table.add_column(tr("result"), no_wrap=True)
-    table.add_column(tr("what was seen"), overflow="fold")
-    for check in report.checks:
-        result = Text(tr(check.status), style=STYLES[check.status])
-        table.add_row(Text(check.id), result, Text(tr(check.seen)))
+    checks = [
+        (check.id, Text(tr(check.status), style=STYLES[check.status]), tr(check.seen))
+        for check in report.checks
+    ]
+    table = Listing([tr("check"), tr("result"), tr("what was seen")], checks)
     return Group(head, verdict, table, Text(), Text(tr(summary(report))))
 
 
@@ -68,7 +66,7 @@ def markdown(report: Report) -> str:
         tr("vendor"): device.vendor or format.NONE,
         tr("identity"): device.uuid or format.NONE,
         tr("memory"): format.size(device.memory_bytes),
-        tr("software"): ", ".join(f"{n} {v}" for n, v in report.versions.items()) or format.NONE,
+        tr("software"): listing(f"{n} {v}" for n, v in report.versions.items()) or format.NONE,
         tr("date"): report.started_at,
     }
     verdict = _cell(tr(headline(report)))

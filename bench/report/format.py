@@ -33,8 +33,6 @@ ITEMS_PER_S = Unit(units.COUNT, "items/s", apart=True)
 FLOP_PER_S = Unit(units.COUNT, "FLOP/s")
 JOULES = Unit(_SMALL, "J")
 WATTS = Unit(_SMALL, "W")
-PERCENT = Unit(((1.0, "%"),))
-_BYTES = Unit(((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"), (1, "B")))
 
 
 def unit(metric: str) -> Unit:
@@ -91,7 +89,7 @@ def spread(typical: float, least: float, most: float, trials: int, unit: Unit) -
 
 def size(found: int | None) -> str:
     """`97.5 MiB`."""
-    return NONE if found is None else value(found, _BYTES)
+    return NONE if found is None else units.size(found)
 
 
 def error(relative: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -10,7 +10,7 @@ from rich.text import Text
 
 from bench.axes import label
 from bench.language.translate import tr
-from bench.report import cells, format, grid, remarks
+from bench.report import cells, format, grid, remarks, wrap
 from bench.results.records import Case, Results, TargetRecord
 
 NAMES_SHARE = 1 / 4
@@ -46,6 +46,7 @@ class Report:
         self._ratios = [
             text for cases in grouped.values() for text in cells.ratios(cases, self._targets)
         ]
+        self._unranked = [one for cases in grouped.values() for one in cells.unranked(cases)]
         self._groups: list[grid.Group] = []
         first = 0
         for group, cases in grouped.items():
@@ -64,14 +65,15 @@ class Report:
             short = {target: f"T{number}" for number, target in enumerate(self._targets, 1)}
             columns = self._columns(short)
         for target in self._results.targets:
-            yield _target(target, short.get(target.target))
+            yield from wrap.lines(_target(target, short.get(target.target)), width)
         yield Text()
         if self._cases:
             shown = grid.choose(columns, width)
             yield from grid.lines(shown, self._groups)
             yield Text()
-            yield from remarks.legend(shown, [one.title for one in columns if one not in shown])
-        yield from remarks.remarks(self._results)
+            left_out = [one.title for one in columns if one not in shown]
+            yield from _wrapped(remarks.legend(shown, left_out), width)
+        yield from _wrapped(remarks.remarks(self._results, self._unranked, short), width)
 
     def _columns(self, names: Mapping[str, str]) -> list[grid.Column]:
         """The columns that have something to say."""
@@ -82,23 +84,30 @@ class Report:
         cases = self._cases
         shares = [cells.share_text(case, self._targets.get(case.target)) for case in cases]
         targets = [Text(names.get(case.target, case.target)) for case in cases]
+        tails = plain("latency_p99_ns", format.TIME)
+        few = 2 * sum(cell.plain != format.NONE for cell in tails) < len(tails)
         found = [
             grid.Column(tr("target"), targets, 0, "left"),
             grid.Column(tr("median"), [cells.figure(case) for case in cases], 0, "left"),
             grid.Column(tr("vs best"), self._ratios, 1),
             grid.Column(tr("batch"), [cells.found_batch(case) for case in cases], 2),
             grid.Column(tr("drop"), [cells.drop(case) for case in cases], 3),
-            grid.Column("p99", plain("latency_p99_ns", format.TIME), 6),
-            grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 4),
-            grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 5),
+            grid.Column("p99", tails, 11 if few else 7),
+            grid.Column(tr("power"), plain("mean_power_w", format.WATTS), 5),
+            grid.Column(tr("energy/item"), plain("joules_per_item", format.JOULES), 6),
             grid.Column(tr("of peak"), shares, 8),
-            grid.Column("FLOP/s", plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
-            grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 7),
+            grid.Column(tr("FLOP/s"), plain("achieved_flops_per_s", format.FLOP_PER_S), 10),
+            grid.Column(tr("fidelity"), [cells.error(case) for case in cases], 4),
             grid.Column(tr("agreement"), [cells.agreement(case) for case in cases], 9),
             grid.Column(tr("status"), [cells.status(case) for case in cases], 0, "left"),
         ]
         always = [one for one in found if not one.importance]
         return [one for one in found if one in always or _says_something(one.cells)]
+
+
+def _wrapped(texts: Iterable[Text], width: int) -> Iterator[Text]:
+    for text in texts:
+        yield from wrap.lines(text, width)
 
 
 def _says_something(column: Sequence[Text]) -> bool:
@@ -120,7 +129,10 @@ def _heading(group: Group) -> Text:
 def _target(target: TargetRecord, short: str | None) -> Text:
     text = Text(overflow="fold")
     text.append(f"{short}  {target.target}" if short else target.target, style="bold")
-    words = [target.device.name, tr(f"{target.threads} threads")]
+    words = [
+        target.device.name,
+        tr("1 thread" if target.threads == 1 else f"{target.threads} threads"),
+    ]
     words += [f"{package} {version}" for package, version in target.versions.items()]
     text.append("  " + "  ".join(words))
     if target.simulated:

@@ -58,9 +58,8 @@ def parse(text: str, path: Path) -> Results:
             raise RefusedInput(f"{path} is not a valid results file: {count} problems") from None
         first = error.errors(include_url=False, include_input=False)[0]
         where = short(".".join(str(part) for part in first["loc"]) or "(top level)")
-        raise RefusedInput(
-            f"{path} is not a valid results file at {where}: {first['msg']}"
-        ) from None
+        problem = f"{where}: {first['msg']}"  # apart, as a key is not translated
+        raise RefusedInput(f"{path} is not a valid results file: {problem}") from None
 
 
 def dumps(results: Results) -> str:
@@ -90,13 +89,7 @@ def _json(text: str, path: Path) -> Any:
             "most that is read"
         )
     try:
-        return json.loads(
-            text,
-            object_pairs_hook=_Objects().check,
-            parse_constant=_no_constant,
-            parse_float=_finite,
-            parse_int=_integer,
-        )
+        return json.loads(text, object_pairs_hook=_Objects().check, **NUMBERS)
     except RecursionError as error:
         raise RefusedInput(f"{path} is nested too deeply to be a results file") from error
     except json.JSONDecodeError as error:
@@ -149,3 +142,11 @@ def _integer(text: str) -> int:
     if float(value) != value:
         raise ValueError("a whole number is larger than a float can hold exactly")
     return value
+
+
+NUMBERS: dict[str, Any] = {
+    "parse_constant": _no_constant,
+    "parse_float": _finite,
+    "parse_int": _integer,
+}
+"""How json.loads reads the numbers that a results file may hold; others raise ValueError."""

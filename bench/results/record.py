@@ -24,6 +24,7 @@ class Record(BaseModel):
         allow_inf_nan=False,
         ser_json_inf_nan="null",
         use_attribute_docstrings=True,  # into the published schema
+        defer_build=True,  # a command builds what it reads or writes, and no import builds anything
     )
 
 

@@ -105,8 +105,11 @@ class Case(Record):
     """How long and how exactly was measured, as the suite says."""
     allow_fallback: Share
     """Share of nodes that may run elsewhere than on the target's provider."""
+    beside: Few[Name] = []
+    """Targets that were measured at the same time, `--parallel`; empty: it had the machine alone.
+    Part of `version`."""
     status: Status
-    """`ok` only if every trial is."""
+    """`ok` only if every trial is; `invalid` if any trial is."""
     reason: Text | None = None
     """One sentence where the status is not `ok`."""
     trials: Few[Trial] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 
 from bench import __version__
@@ -18,7 +19,8 @@ from bench.results.records import (
     Warning,
 )
 from bench.results.trial import Status
-from bench.runner import part, trial
+from bench.runner import trial
+from bench.runner.judge import flops_per_item, items_per_run
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
@@ -36,7 +38,8 @@ def results(
 ) -> Results:
     """The results file's content; every planned case is in it, run or not. `changed` says what
     was not as before when the run was resumed."""
-    cases = [_case(case, states[case.id], plan) for case in plan.cases]
+    planned = Counter(step.case_id for step in plan.order)
+    cases = [_case(case, states[case.id], plan, planned[case.id]) for case in plan.cases]
     return Results(
         kind="hetbench-results",
         schema_version=SCHEMA_VERSION,
@@ -93,10 +96,10 @@ def results(
     )
 
 
-def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
-    status, reason = _status(case, state, plan)
+def _case(case: PlannedCase, state: CaseState, plan: Plan, planned: int) -> Case:
+    status, reason = _status(state, planned)
     search = state.search
-    items = part.items_per_run(case, state)
+    items = items_per_run(case, state.batch)
     axes = case.card.sizes(items, case.axes)
     good = [one.metrics for one in state.trials.values() if one.status == "ok"]
     return Case(
@@ -116,12 +119,13 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
         batch_search_reason=search.reason if search else None,
         items_per_run=items,
         parameters=case.card.parameters,
-        flops_per_item=part.flops_per_item(case, state),
+        flops_per_item=flops_per_item(case, state.batch),
         bytes_per_item=case.card.bytes_of(axes),
         weight_bytes=case.card.weight_bytes,
         onnx_sha256=state.onnx_sha256,
         settings=case.measure,
         allow_fallback=case.allow_fallback,
+        beside=list(case.beside),
         status=status,
         reason=reason,
         trials=[state.trials[index] for index in sorted(state.trials)],
@@ -129,10 +133,11 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan) -> Case:
     )
 
 
-def _status(case: PlannedCase, state: CaseState, plan: Plan) -> tuple[Status, str | None]:
-    if state.settled is not None:
+def _status(state: CaseState, planned: int) -> tuple[Status, str | None]:
+    """The case's status after all or some of its `planned` trials."""
+    status, reason = trial.summarize(state.trials)
+    if state.settled is not None and status != "invalid":
         return state.settled
-    planned = sum(step.case_id == case.id for step in plan.order)
     if len(state.trials) < planned and all(t.status == "ok" for t in state.trials.values()):
         return "interrupted", f"{len(state.trials)} of {planned} trials ran before the run stopped"
-    return trial.summarize(state.trials.values())
+    return status, reason

@@ -21,7 +21,8 @@ from types import TracebackType
 from typing import Any
 
 from bench.errors import CannotWrite, DeviceBusy, RefusedInput, UsageError
-from bench.results.file import MAX_BYTES, MAX_VALUES
+from bench.language.plain import first_line
+from bench.results.file import MAX_BYTES, MAX_VALUES, NUMBERS
 from bench.runner.plan import Plan
 from bench.settings import toml
 from bench.system.files import cannot_write, make_folder, numbered
@@ -250,7 +251,12 @@ def _read(path: Path, file: FileIO) -> tuple[Any, list[dict[str, Any]], int]:
     entries: list[dict[str, Any]] = []
     run_id = None
     for number, line in enumerate(lines, 1):
-        entry = _entry(line)
+        try:
+            entry = _entry(line)
+        except ValueError as error:
+            raise RefusedInput(
+                f"line {number} of {path} is not what a run writes: {first_line(error)}"
+            ) from error
         if entry is None:
             raise RefusedInput(f"{path} is not a journal, or is damaged in line {number}")
         own, place = entry.pop("run", None), entry.pop("line", None)
@@ -279,11 +285,12 @@ def _whole(line: bytes) -> bool:
 
 
 def _entry(line: bytes) -> dict[str, Any] | None:
-    """The record of a line; None when it is not as it was written."""
+    """The record of a line; None when it is not as it was written. Raises ValueError for numbers
+    that no results file may hold."""
     if not _whole(line):
         return None
     try:
-        entry = json.loads(line[_SUM + 1 :])
-    except (ValueError, RecursionError):
+        entry = json.loads(line[_SUM + 1 :], **NUMBERS)
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return None
     return entry if isinstance(entry, dict) else None

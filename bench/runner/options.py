@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, fields
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench import registry, scenarios
-from bench.scenarios.scenario import Length, Options
 from bench.settings import toml
 from bench.suite import Case, Suite
 from bench.suite import Options as Stated
+
+if TYPE_CHECKING:  # a list of suites needs no scenario, and none of what they import
+    from bench.scenarios.scenario import Length, Options
 
 
 def of(suite: Suite, scenario: str, path: Path) -> Options:

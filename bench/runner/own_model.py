@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from bench.bounds import fits
-from bench.errors import RefusedInput
+from bench.errors import RefusedInput, UsageError
 from bench.model import ModelCard
 from bench.settings import toml
 from bench.system import process
@@ -16,7 +16,8 @@ INSPECT_TIMEOUT_S = 120.0
 
 
 def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
-    """The card of the model in `path` with the shapes bound; raises RefusedInput."""
+    """The card of the model in `path` with the shapes bound; raises RefusedInput, and UsageError
+    for a text that is no shape."""
     answers: list[dict[str, Any]] = []
 
     def on_event(event: process.Event) -> None:
@@ -25,10 +26,16 @@ def inspect(path: Path, shapes: Sequence[str]) -> ModelCard:
 
     job = {"path": str(path), "shapes": list(shapes)}
     outcome = process.run("bench.onnx.own", job, on_event, INSPECT_TIMEOUT_S)
+    if not answers and outcome.lacked_memory:
+        raise RefusedInput(f"{path} needs more memory than is free to be read")
     if not answers:
+        if outcome.last_line:
+            why = f"{outcome.ending}: {outcome.last_line}"
+            raise RefusedInput(f"{path} could not be read as ONNX: reading it {why}")
         raise RefusedInput(f"{path} could not be read as ONNX: reading it {outcome.ending}")
     if "refused" in answers[0]:
-        raise RefusedInput(str(answers[0]["refused"]))
+        kind = UsageError if answers[0].get("misused") is True else RefusedInput
+        raise kind(str(answers[0]["refused"]))
     card = toml.convert(ModelCard, answers[0]["card"], Path("the model's card"))
     flops = card.flops_of(card.sizes())
     if not fits([card.parameters, flops, card.name]):

@@ -6,10 +6,9 @@ have ended. Between rounds nothing measures, so models are prepared and batches 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import combinations, zip_longest
 
-from bench.energy.meter import Meter
 from bench.errors import UsageError
 from bench.runner.plan import Plan, Step
 from bench.target import Resolved
@@ -28,7 +27,7 @@ def rounds(plan: Plan, steps: Sequence[Step]) -> Iterator[list[Step]]:
         yield [step for step in group if step is not None]
 
 
-def check(plan: Plan, meters: Mapping[str, Meter]) -> None:
+def check(plan: Plan) -> None:
     """Raises UsageError where the plan is parallel and its targets would disturb each other."""
     if not plan.parallel:
         return
@@ -42,12 +41,6 @@ def check(plan: Plan, meters: Mapping[str, Meter]) -> None:
             raise UsageError(
                 f"{one.target} and {other.target} share {what}, so they cannot be measured at the "
                 "same time; leave --parallel out, or one of them"
-            )
-    for target in plan.targets:
-        if (sensor := meters[target.target].power_sensor) is not None:
-            raise UsageError(
-                f"the sensor {sensor} reads power beside {target.target}, and of targets that run "
-                "at the same time it cannot be told whose it is; leave --parallel out"
             )
 
 

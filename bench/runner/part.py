@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
@@ -17,6 +16,7 @@ from bench.language.plain import first_line
 from bench.results.trial import Part, Status
 from bench.runner import options
 from bench.runner.crew import Task
+from bench.runner.judge import items_per_run, placed
 from bench.runner.listener import Listener
 from bench.runner.state import CaseState
 from bench.sensor import Recording
@@ -25,10 +25,6 @@ from bench.system.outcome import Outcome
 from bench.system.process import Event
 from bench.target import Resolved
 from bench.worker.session import Job
-
-_NO_MEMORY = re.compile(
-    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
-)
 
 
 def job(
@@ -52,20 +48,10 @@ def job(
         seed=seed,
         power=power,
         origin_ns=meter.origin_ns,
-        items_per_run=items_per_run(case, state),
+        items_per_run=items_per_run(case, state.batch),
         onnx=state.onnx,
         reference=state.reference,
     )
-
-
-def items_per_run(case: Case, state: CaseState) -> int:
-    """Items of one inference: the batch, also where a user's own model fixes it."""
-    return case.card.batch or state.batch or 1
-
-
-def flops_per_item(case: Case, state: CaseState) -> int | None:
-    """Operations of one item at the case's axes; None where they are not known."""
-    return case.card.flops_of(case.card.sizes(items_per_run(case, state), case.axes))
 
 
 def timeout_s(case: Case) -> float:
@@ -139,7 +125,7 @@ class Worker:
         common = {"target": self.target.target, "process_id": outcome.pid}
         try:
             part = Part.model_validate_json(json.dumps({**fields, **common}))
-            part = _placed(part, self.case)
+            part = placed(part, self.case)
             if recording.sensors:
                 telemetry = self._meter.telemetry(part, recording)
                 part = part.model_copy(update={"telemetry": telemetry})
@@ -160,26 +146,6 @@ def unusable(error: Exception) -> str:
     return f"the worker's report is not usable: {first_line(error)}"
 
 
-def _placed(part: Part, case: Case) -> Part:
-    """The part with what its placement means; raises ValueError where it measured nothing."""
-    if part.status not in ("ok", "invalid"):
-        return part
-    if not part.series:
-        raise ValueError("it holds no samples")
-    placement = part.placement
-    if placement is None or placement.share >= 1 - case.allow_fallback:
-        return part
-    total = sum(placement.nodes.values())
-    elsewhere = {p: n for p, n in placement.nodes.items() if p != placement.wanted}
-    most = max(elsewhere, key=lambda name: elsewhere[name], default="no provider")
-    where = "CPU" if most == "CPUExecutionProvider" else most
-    reason = (
-        f"ran on {where}: {sum(elsewhere.values())} of {total} nodes were not placed on "
-        f"{placement.wanted}"
-    )
-    return part.model_copy(update={"status": "invalid", "reason": reason})
-
-
 def _died(outcome: Outcome, phase: str, case: Case) -> dict[str, Any]:
     """Status and reason of a worker that ended without reporting."""
     status: Status = "crashed"
@@ -189,7 +155,7 @@ def _died(outcome: Outcome, phase: str, case: Case) -> dict[str, Any]:
     elif outcome.oversized:
         status = "failed"
         reason = f"the worker was ended in phase {phase}: it sent {outcome.how}"
-    elif _NO_MEMORY.search(outcome.printed):
+    elif outcome.lacked_memory:
         status = "out-of-memory"
         reason = f"memory ran out in phase {phase}; the worker died of it"
     elif outcome.signal_name == "SIGKILL":

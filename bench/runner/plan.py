@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bench import __version__
@@ -84,8 +84,14 @@ def make(
     seed, until it has the trials that the suite gives its scenario.
 
     So a drift of the machine lands on all cases alike, and a run that is stopped early has about
-    as many trials of each.
+    as many trials of each. Cases that are measured at the same time as other targets say so.
     """
+    if parallel:
+        names = sorted({case.target for case in cases})
+        cases = [
+            replace(case, beside=tuple(name for name in names if name != case.target))
+            for case in cases
+        ]
     shuffler = random.Random(seed)
     order: list[Step] = []
     trials = [(case.id, options.trials(suite, case.scenario)) for case in cases]

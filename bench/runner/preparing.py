@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, get_args
 
 from bench.errors import CannotWrite, HetbenchError
 from bench.results.trial import Status
+from bench.runner import part
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
@@ -24,6 +25,7 @@ from bench.target import Resolved
 
 AT_ONCE = 2
 CASE_TIMEOUT_S = 600.0
+"""Most time that one case of the zoo is prepared."""
 MAX_REASON = 2_000
 
 Events = queue.Queue[tuple[list[Case], process.Event | process.Outcome | HetbenchError]]
@@ -56,13 +58,14 @@ def prepare(plan: Plan, model: str, states: Mapping[str, CaseState], listener: L
             raise event
         if isinstance(event, process.Outcome):
             running -= 1
-            _settle_rest([case for case in cases if case.id not in done], states, event)
+            rest = [case for case in cases if case.id not in done]
+            _settle_rest(rest, states, event, limit_s(plan, cases[0]))
             done.update(case.id for case in cases)
         elif event["event"] == "preparing":
             listener.preparing(len(done), total, str(event.get("what")))
         elif event["event"] == "note":
             listener.note(str(event.get("text"))[:MAX_REASON])
-        elif event["event"] == "prepared" and event.get("case") in [case.id for case in cases]:
+        elif event["event"] == "prepared":
             done.add(event["case"])
             _take(states[event["case"]], event)
             listener.preparing(len(done), total, "")
@@ -114,11 +117,13 @@ def _damaged(state: CaseState) -> str | None:
     return None
 
 
-def _child(
-    plan: Plan,
-    cases: list[Case],
-    events: Events,
-) -> None:
+def limit_s(plan: Plan, case: Case) -> float:
+    """Most time that a case may be prepared. A person's own model gets that of a trial, which
+    runs it more often than its preparing does."""
+    return part.timeout_s(case) if plan.onnx else CASE_TIMEOUT_S
+
+
+def _child(plan: Plan, cases: list[Case], events: Events) -> None:
     target = plan.target(cases[0])
     job: dict[str, Any] = {
         "backend": target.backend,
@@ -128,15 +133,21 @@ def _child(
         "source": plan.onnx,
         "cases": [_request(case, plan.target(case)) for case in cases],
     }
-    timeout_s = CASE_TIMEOUT_S * len(cases)
+    limit = limit_s(plan, cases[0])
+    left = {case.id for case in cases}
+
+    def on_event(place: int, event: process.Event) -> None:
+        if event["event"] == "prepared":
+            if (name := str(event.get("case"))) not in left:
+                return  # of foreign code
+            left.remove(name)
+            child.allow(limit)
+            event = {**event, "case": name}
+        events.put((cases, event))
+
     try:
-        outcome = process.run(
-            "bench.worker.prepare",
-            job,
-            lambda event: events.put((cases, event)),
-            timeout_s,
-            target.environment,
-        )
+        child = process.start("bench.worker.prepare", job, limit, target.environment)
+        (outcome,) = process.follow([child], on_event)
     except HetbenchError as error:  # no process is to be had; the main thread must not wait
         events.put((cases, error))
     else:
@@ -155,10 +166,22 @@ def _request(case: Case, target: Resolved) -> dict[str, Any]:
 
 
 def _settle_rest(
-    cases: list[Case], states: Mapping[str, CaseState], outcome: process.Outcome
+    cases: Sequence[Case],
+    states: Mapping[str, CaseState],
+    outcome: process.Outcome,
+    limit: float,
 ) -> None:
     """A child that died leaves its cases with a named end, not without one."""
-    status: Status = "timeout" if outcome.timed_out else "crashed"
-    for case in cases:
+    status: Status = "crashed"
+    if outcome.timed_out:
+        status = "timeout"
+        reason = f"preparing the model did not end within {limit:.0f} s and was ended"
+    elif outcome.lacked_memory:
+        status = "out-of-memory"
+        reason = "memory ran out while the model was prepared; free memory, or use a smaller model"
+    elif outcome.last_line:
         reason = f"preparing the model {outcome.ending}: {outcome.last_line}"
+    else:
+        reason = f"preparing the model {outcome.ending}"
+    for case in cases:
         states[case.id].settled = (status, reason)

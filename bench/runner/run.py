@@ -65,9 +65,9 @@ def start(plan: Plan, out: Path | None, force: bool, wait_s: float, listener: Li
     Raises DeviceBusy, UsageError for a journal in the way or for targets that cannot be measured
     at the same time, CannotWrite when it cannot begin.
     """
+    parallel.check(plan)
     with execute.stoppable(), _devices(plan, wait_s, listener):
         meters = _meters(plan, {})
-        parallel.check(plan, meters)
         if out is not None:
             journal = Journal.create(path_for(out), plan)
         else:
@@ -105,9 +105,9 @@ def resume(
                 "file then says for ever"
             )
         changed += [text for entry in times for text in entry.get("changed", ())]
+        parallel.check(acting)
         with _devices(acting, wait_s, listener), _kept_is_said(journal, listener):
             meters = _meters(acting, states)
-            parallel.check(acting, meters)
             work = _Work(
                 *(plan, acting, states, journal, out, force or _is_of(out, plan)),
                 *(len(times) + 1, tuple(dict.fromkeys(changed))),
@@ -135,7 +135,7 @@ def powered(meters: Mapping[str, Meter]) -> set[str]:
 def _meters(plan: Plan, states: Mapping[str, state.CaseState]) -> dict[str, Meter]:
     """The sensors of every target, on the run's clock."""
     origin_ns = _origin_ns(plan, state.last_ns(states))
-    return {target.target: Meter(target, origin_ns) for target in plan.targets}
+    return {one.target: Meter(one, origin_ns, not plan.parallel) for one in plan.targets}
 
 
 def _origin_ns(plan: Plan, last_ns: int) -> int:
@@ -224,8 +224,8 @@ def _check(work: _Work, meters: Mapping[str, Meter], what: str) -> None:
         first = error.errors(include_url=False, include_input=False)[0]
         record = error.title.removesuffix("Record").lower()  # of a part that is made on its own
         where = short(".".join([record, *map(str, first["loc"])]).removeprefix("results."))
-        problem = f"no results file can be made of {what} at {where}: {first['msg']}"
-        raise RefusedInput(problem) from error
+        problem = f"{where}: {first['msg']}"  # apart, as a key is not translated
+        raise RefusedInput(f"no results file can be made of {what}: {problem}") from error
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         problem = f"no results file can be made of {what}: {first_line(error)}"
         raise RefusedInput(problem) from error

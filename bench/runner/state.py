@@ -11,9 +11,11 @@ from pydantic import RootModel, ValidationError
 
 from bench.bounds import Text
 from bench.errors import RefusedInput
+from bench.language.plain import first_line
 from bench.results.record import Record
 from bench.results.records import BatchPoint, SearchEnd
 from bench.results.trial import Status, Trial
+from bench.runner import judge
 from bench.runner.plan import Plan, Step
 
 _Changed = RootModel[list[str]]
@@ -66,15 +68,18 @@ def fresh(plan: Plan) -> dict[str, CaseState]:
 
 
 def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseState]:
-    """The state after the journal's entries; raises RefusedInput for entries that do not fit."""
+    """The state after the journal's entries; raises RefusedInput for entries that do not fit, and
+    for trials of which no worker could have reported."""
     states = fresh(plan)
     planned = set(plan.order)
+    cases = {case.id: case for case in plan.cases}
     for number, entry in enumerate(entries, 2):
         try:
             if "resumed" in entry:
                 _Changed.model_validate(entry["changed"])
                 continue
-            state = states[entry["case"]]
+            case = cases[entry["case"]]
+            state = states[case.id]
             if "search" in entry:
                 if state.search is not None:
                     raise RefusedInput(f"line {number} of the journal is of a search done before")
@@ -86,11 +91,16 @@ def restore(plan: Plan, entries: Iterable[dict[str, Any]]) -> dict[str, CaseStat
             raise RefusedInput(
                 f"line {number} of the journal is not a record of this run"
             ) from error
-        if Step(entry["case"], trial.index) not in planned:
+        if Step(case.id, trial.index) not in planned:
             raise RefusedInput(f"line {number} of the journal is of a trial that was not planned")
         if trial.index in state.trials:
             raise RefusedInput(f"line {number} of the journal is of a trial that stands before it")
-        state.add(trial)
+        try:
+            state.add(judge.again(trial, case, state.batch, plan.target(case).device.id))
+        except (ValueError, ArithmeticError) as error:
+            raise RefusedInput(
+                f"line {number} of the journal is of a trial that cannot be: {first_line(error)}"
+            ) from error
     return states
 
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 
-from bench import scenarios
-from bench.energy.meter import energy_metrics
-from bench.results.trial import Metric, Part, Status, Trial
+from bench.results.trial import Part, Status, Trial
 from bench.runner import crew
 from bench.runner.crew import Task
-from bench.runner.part import Worker, flops_per_item, unusable
+from bench.runner.judge import judge
+from bench.runner.part import Worker, unusable
 from bench.suite import Case
 from bench.system.outcome import Outcome
 from bench.system.utc import timestamp
@@ -41,46 +40,26 @@ class Attempt:
         return [task(place, worker) for place, worker in enumerate(self._workers)]
 
     def _record(self) -> Trial:
-        parts = [self._ended[place][0] for place in range(len(self._workers))]
-        last = max((outcome for _, outcome in self._ended.values()), key=lambda one: one.wall_s)
-        metrics: dict[str, Metric] = {}
-        if all(part.status in ("ok", "invalid") for part in parts):
-            try:
-                flops = [flops_per_item(worker.case, worker.state) for worker in self._workers]
-                metrics = scenarios.derive(self.case.scenario, parts, flops)
-            except ValueError as error:  # nobody can tell which of them is to blame
-                parts = [self._failed(place, unusable(error)) for place in range(len(parts))]
-        status, reason = of_parts(parts)
-        if status == "ok":
-            metrics |= self._energy(parts)
-        return Trial(
+        ended = [self._ended[place] for place in range(len(self._workers))]
+        last = max((outcome for _, outcome in ended), key=lambda one: one.wall_s)
+        trial = Trial(
             index=self.index,
             position=self._position,
-            status=status,
-            reason=reason,
+            status="ok",
             started_at=self.started_at,
             wall_s=last.wall_s,
             parent_cpu_share=last.parent_cpu_s / max(last.wall_s, 1e-9),
-            parts=parts,
-            metrics=metrics,
+            parts=[part for part, _ in ended],
         )
+        try:
+            return self._judged(trial)
+        except ValueError as error:  # nobody can tell which of them is to blame
+            failed = [_failed(part, outcome, unusable(error)) for part, outcome in ended]
+            return self._judged(trial.model_copy(update={"parts": failed}))
 
-    def _energy(self, parts: Sequence[Part]) -> dict[str, Metric]:
-        """The valid figures of a single part's own device. Those of several are not added up: their
-        sensors may read the same board, and their windows do not end together."""
-        if len(parts) != 1 or parts[0].telemetry is None:
-            return {}
-        return energy_metrics(parts[0].telemetry, self._workers[0].target.device.id)
-
-    def _failed(self, place: int, reason: str) -> Part:
-        part, outcome = self._ended[place]
-        return Part(
-            target=part.target,
-            status="failed",
-            reason=reason,
-            stderr_tail=outcome.printed or None,
-            process_id=part.process_id,
-        )
+    def _judged(self, trial: Trial) -> Trial:
+        first = self._workers[0]
+        return judge(trial, self.case, first.state.batch, first.target.device.id)
 
     def interrupted(self) -> Trial:
         """The record of a trial that the run's stop cut short."""
@@ -101,19 +80,19 @@ def run(attempts: Sequence[Attempt], keep: Callable[[Attempt, Trial], None]) -> 
         crew.run([task for attempt in attempts for task in attempt.tasks(stack, keep)])
 
 
-def of_parts(parts: Sequence[Part]) -> tuple[Status, str | None]:
-    """A trial's status from its parts: ok only if each is. Of several, the reason says whose it
-    is."""
-    for part in parts:
-        if part.status != "ok":
-            several = len(parts) > 1 and part.reason
-            return part.status, f"{part.target}: {part.reason}" if several else part.reason
-    return "ok", None
-
-
-def summarize(trials: Iterable[Trial]) -> tuple[Status, str | None]:
-    """A case's status from its trials: ok only if every one is."""
-    for trial in trials:
+def summarize(trials: Mapping[int, Trial]) -> tuple[Status, str | None]:
+    """A case's status from its trials: ok only if every one is, invalid if any one is."""
+    for trial in sorted(trials.values(), key=lambda one: one.status != "invalid"):
         if trial.status != "ok":
             return trial.status, trial.reason
     return "ok", None
+
+
+def _failed(part: Part, outcome: Outcome, reason: str) -> Part:
+    return Part(
+        target=part.target,
+        status="failed",
+        reason=reason,
+        stderr_tail=outcome.printed or None,
+        process_id=part.process_id,
+    )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from bench import scenarios
+from bench.devices import datasheet
 from bench.figures.metrics import THROTTLED_PERCENT
 from bench.results.records import Case
 from bench.results.trial import Trial
@@ -24,7 +25,10 @@ def run_warnings(plan: Plan, cases: Sequence[Case]) -> list[tuple[str, str | Non
         found.append(("a simulated device took part: these figures measure nothing real", None))
     found += [(text, None) for text in conditions.warnings(plan.environment)]
     found += [(text, None) for text in _unsettled(cases)]
+    devices = {target.target: target.device for target in plan.targets}
     for case in cases:
+        if (text := datasheet.excess(case, devices[case.target])) is not None:
+            found.append((text, case.id))
         found += [(text, case.id) for text in dict.fromkeys(_case_warnings(case))]
     return found
 
@@ -90,16 +94,20 @@ def _case_warnings(case: Case) -> Iterator[str]:
             f"throughput fell by {drop.value:.1f} % from the first to the last stretch of the load"
             ": the device throttles; look at its cooling, its power limit and what else ran"
         )
+    fewest: dict[str, int] = {}
     for trial in case.trials:
         for part in trial.parts:
             if part.telemetry is not None:
                 yield from part.telemetry.warnings
         for name, series in trial.every_series():
             if series.stopped_by == "limit":
-                yield (
-                    f"the series {name} was ended at {MOST_BUDGETS:g} budgets, still short of "
-                    f"samples ({series.samples.n - series.warmup}); raise --budget"
-                )
+                n = series.samples.n - series.warmup
+                fewest[name] = min(n, fewest.get(name, n))
+    for name, n in fewest.items():
+        yield (
+            f"the series {name} was ended at {MOST_BUDGETS:g} budgets, still short of samples (as "
+            f"few as {n}); raise --budget"
+        )
     busy = max((trial.parent_cpu_share or 0 for trial in case.trials), default=0.0)
     if busy > 0.02:
         yield f"the harness itself used {busy:.0%} of a core while a trial measured"

@@ -11,12 +11,15 @@ import re
 import threading
 from collections.abc import Callable
 from importlib import import_module
-from importlib.metadata import entry_points
+from typing import Any
 
 from bench.adapter import SensorSpec
 from bench.device import Device
+from bench.errors import HetbenchError
+from bench.language.plain import first_line
 from bench.registry import unknown
-from bench.sensor import Sensor, SensorProbe
+from bench.sensor import Sample, Sensor, SensorError, SensorProbe
+from bench.settings import packages
 
 KINDS = ("nvml", "gpustack", "rapl", "hwmon", "ipmi", "command", "simulated")
 PROBE_LIMIT_S = 10.0
@@ -29,12 +32,41 @@ def make(spec: SensorSpec, device: Device) -> Sensor:
     Raises UsageError for a kind that does not exist or settings the sensor does not know.
     """
     modules = {kind: f"{__name__}.{kind}" for kind in KINDS}
-    for entry in entry_points(group="hetbench.sensors"):
-        modules.setdefault(entry.name, entry.value)
+    for entry in packages.of_group("sensors"):
+        modules.setdefault(entry.name, entry.module)
     if spec.kind not in modules:
         raise unknown("sensor", spec.kind, modules)
-    build: Callable[[Device, SensorSpec], Sensor] = import_module(modules[spec.kind]).SENSOR
-    return build(device, spec)
+    try:
+        build: Callable[[Device, SensorSpec], Any] = import_module(modules[spec.kind]).SENSOR
+        made = build(device, spec)
+        if not isinstance(made, Sensor):
+            raise TypeError(f"SENSOR made a {type(made).__name__}, which is no Sensor")
+        return made
+    except HetbenchError:
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - an installed package's own code
+        return _Unusable(
+            device,
+            spec.kind,
+            f"the sensor {spec.kind} cannot be used: {type(error).__name__}: {first_line(error)}",
+        )
+
+
+class _Unusable(Sensor):
+    """Stands for a sensor of a package that does not load."""
+
+    def __init__(self, device: Device, name: str, reason: str) -> None:
+        super().__init__(device)
+        self.name = name
+        self._reason = reason
+
+    def probe(self) -> SensorProbe:
+        """The reason."""
+        return SensorProbe(reason=self._reason)
+
+    def read(self) -> Sample:
+        """Never asked, since nothing can be read."""
+        raise SensorError(self._reason)
 
 
 def options(spec: SensorSpec, **defaults: str) -> dict[str, str]:

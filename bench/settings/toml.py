@@ -102,7 +102,10 @@ def _value(hint: Any, value: Any, path: Path, at: tuple[str | int, ...]) -> Any:
     if hint is Any:
         return value
     if hint is float and type(value) is int:
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError as error:  # not from TOML: from what another process said
+            raise problem(path, at, "the number is larger than a float can be") from error
     if type(value) is not hint:
         raise problem(path, at, f"{value!r} is not of type {hint.__name__}")
     return value
@@ -142,7 +145,45 @@ def _record(cls: type, table: Any, path: Path, at: tuple[str | int, ...]) -> Any
     try:
         return cls(**values)
     except ValueError as error:  # a __post_init__ check
-        raise problem(path, at, str(error)) from error
+        raise problem(path, (*at, *_culprit(cls, values, error)), str(error)) from error
+
+
+def _culprit(cls: type, values: Mapping[str, Any], error: ValueError) -> tuple[str, ...]:
+    """The key path of the first value without which this error is not raised.
+
+    Empty where no single one is to blame, or it is one that cannot be left out.
+    """
+    for key in values:
+        less = {name: value for name, value in values.items() if name != key}
+        if _raises(cls, less, error):
+            continue
+        entries = values[key] if isinstance(values[key], dict) else {}
+        for name in entries:
+            rest = {one: value for one, value in entries.items() if one != name}
+            if not _raises(cls, {**values, key: rest}, error):
+                return (key, name)
+        return (key,)
+    return ()
+
+
+def _raises(cls: type, values: Mapping[str, Any], error: ValueError) -> bool:
+    """Whether the values give the same error, or are too few to tell."""
+    try:
+        cls(**values)
+    except TypeError:  # a key that is needed
+        return True
+    except ValueError as other:
+        return str(other) == str(error)
+    return False
+
+
+_PART = r"""(?:[\w-]+|"[^"]*"|'[^']*')"""
+_KEY = re.compile(rf"\s*({_PART}(?:\s*\.\s*{_PART})*)\s*=")
+
+
+def _parts(key: str) -> list[str]:
+    """The parts of a dotted key, of which those in quotes may hold anything."""
+    return [part.strip("\"'") for part in re.findall(_PART, key)]
 
 
 def _line(path: Path, at: tuple[str | int, ...]) -> int:
@@ -156,17 +197,17 @@ def _line(path: Path, at: tuple[str | int, ...]) -> int:
     best = 1
     for number, line in enumerate(path.read_text("utf-8", "replace").splitlines(), 1):
         header = _header(line)
-        key = re.match(r"\s*([\w\"'.-]+)\s*=", line)
+        key = _KEY.match(line)
         if header:
             name, is_item = header
-            table = [part.strip("\"' ") for part in name.split(".")]
+            table = _parts(name)
             if is_item:
                 seen[name] = seen.get(name, -1) + 1
                 if counts and seen[name] != counts[0]:
                     table = ["(another item)"]
             here = table
         elif key:
-            here = [*table, *(part.strip("\"' ") for part in key[1].split("."))]
+            here = [*table, *_parts(key[1])]
         else:
             continue
         if here == wanted[: len(here)]:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from bench.language.plain import plain
 
 WORD = re.compile(r"[a-z][a-z0-9_-]*")
 NAME = re.compile(r"[A-Za-z][\w.+-]*")
@@ -20,7 +24,7 @@ def matches(shape: re.Pattern[str], text: str, what: str) -> None:
 
 def shown(text: str) -> None:
     """Raises ValueError for what could rewrite the terminal or the report it is shown in."""
-    if len(text) > 300 or not text.isprintable():
+    if len(text) > 300 or plain(text) != text:
         raise ValueError(f"{text[:40]!r} is not one line of at most 300 printable characters")
 
 
@@ -28,6 +32,13 @@ def known(word: str, words: tuple[str, ...], what: str) -> None:
     """Raises ValueError, which lists the words, for one that is not among them."""
     if word not in words:
         raise ValueError(f"{word!r} is no {what}; known: {', '.join(words)}")
+
+
+def near(word: str, words: Iterable[str]) -> str:
+    """The names that a misspelt one may have meant, else all; with commas."""
+    choices = {choice.lower(): choice for choice in sorted(words)}
+    close = get_close_matches(word.lower(), choices, 3, 0.5)
+    return ", ".join(choices[choice] for choice in close or choices)
 
 
 def placeholders(text: str, words: tuple[str, ...]) -> None:

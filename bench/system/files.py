@@ -9,18 +9,26 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import secrets
 import stat
 import tempfile
+import unicodedata
 from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 from bench.errors import CannotWrite, UsageError
+from bench.language.plain import plain
 
 _NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK)
 """What `link` fails with on file systems that have no hard links."""
-_LONGEST_SLUG = 60
+_LONGEST_SLUG = 90
+"""Bytes: a name of 30 Chinese characters. File systems take names of 255."""
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
+"""Letters and marks that show nothing, which a name could be told apart by without being seen."""
 
 
 def check_target(path: Path, force: bool, option: str = "--out") -> None:
@@ -29,7 +37,7 @@ def check_target(path: Path, force: bool, option: str = "--out") -> None:
     Raises UsageError for a path that names no new file, with `force` no plain file, and
     CannotWrite where its folder is no place to write. Touches nothing.
     """
-    if not str(path).isprintable():
+    if plain(str(path)) != str(path):
         raise UsageError(f"{option} {str(path)!a} holds characters that cannot be printed")
     try:
         there = _status(path)
@@ -116,9 +124,14 @@ def numbered(path: Path) -> Iterator[Path]:
 
 
 def slug(name: str) -> str:
-    """A foreign name as a part of a file's name: letters and digits of any script, . _ and -."""
-    kept = "".join(c if c.isalnum() or c in "._-" else "-" for c in name[:_LONGEST_SLUG])
-    return kept.strip(".-") or "unnamed"
+    """A foreign name as a word, for a part of a file's name: letters, their marks and digits of any
+    script, . _ and -, in at most 90 bytes of UTF-8."""
+    kept = ""
+    for character in unicodedata.normalize("NFC", _UNSEEN.sub("", name[: 4 * _LONGEST_SLUG])):
+        shown = character in "._" or unicodedata.category(character)[0] in "LMN"
+        kept += character if shown else "" if kept.endswith("-") else "-"
+    cut = kept.strip(".-").encode()[:_LONGEST_SLUG].decode(errors="ignore")
+    return cut.rstrip(".-") or "unnamed"
 
 
 def make_folder(folder: Path) -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import signal
 from dataclasses import dataclass
 
 MAX_EVENT_BYTES = 128 << 20
 """A child that says more than this at once is ended."""
 MAX_LINE = 300
+_NO_MEMORY = re.compile(
+    r"bad_alloc|MemoryError|Cannot allocate memory|out of memory", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,11 @@ class Outcome:
         if self.oversized:
             return f"a message of more than {MAX_EVENT_BYTES >> 20} MiB"
         return self.signal_name or f"exit code {self.returncode}"
+
+    @property
+    def lacked_memory(self) -> bool:
+        """Whether the last it printed says that memory ran out."""
+        return _NO_MEMORY.search(self.printed) is not None
 
     @property
     def signal_name(self) -> str | None:

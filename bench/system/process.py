@@ -80,6 +80,10 @@ class Child:
         """Seconds until its time is up; infinite while it is held."""
         return math.inf if self._left_s is not None else self._deadline_s - time.monotonic()
 
+    def allow(self, limit_s: float) -> None:
+        """Count its time anew: from now on it has `limit_s`."""
+        self._deadline_s = time.monotonic() + limit_s
+
     def hold(self) -> None:
         """Stop counting its time, which it spends waiting for others."""
         self._left_s = self.left_s

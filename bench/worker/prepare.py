@@ -7,6 +7,7 @@ what they are made of, so most runs find everything there.
 from __future__ import annotations
 
 import traceback
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ from bench.axes import Axes
 from bench.backend import Backend
 from bench.device import Device
 from bench.errors import HetbenchError, Unsupported
+from bench.language.plain import first_line
 from bench.measure import fidelity, inputs
 from bench.model import Arrays, ModelCard, Precision
 from bench.settings import toml
-from bench.system import cache
+from bench.system import cache, memory
 from bench.system.child import Emit
 from bench.workload import Slot, Workload
 
@@ -72,12 +74,20 @@ def perform(table: dict[str, Any], emit: Emit) -> None:
             answer |= {"status": "disk", "reason": str(error)}
         except Exception as error:  # noqa: BLE001 - exporters and backends may raise anything
             traceback.print_exc()
-            reason = f"preparing the model failed: {type(error).__name__}: {error}"
-            answer |= {"status": "failed", "reason": reason[:2000]}
+            answer |= _failure(error, backend)
         for name in cache.damaged:
             emit("note", text=cache.remark(name))
         cache.damaged.clear()
         emit("prepared", case=case.id, **answer)
+
+
+def _failure(error: Exception, backend: Backend) -> dict[str, Any]:
+    said = first_line(error)
+    if isinstance(error, MemoryError) or backend.is_out_of_memory(error):
+        reason = f"memory ran out while the model was prepared: {said}"
+        return {"status": "out-of-memory", "reason": reason}
+    reason = f"preparing the model failed: {type(error).__name__}: {said}"
+    return {"status": "failed", "reason": reason}
 
 
 def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
@@ -94,6 +104,13 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
     refusal = backend.supports(workload, case.device)
     if refusal:
         raise Unsupported(refusal)
+    # What is ours is known to fit. The backend is asked before, since a driver may reserve more
+    # addresses than there is memory.
+    with memory.bounded() if job.source else nullcontext():
+        return _made(job, case, backend, axes)
+
+
+def _made(job: Job, case: Request, backend: Backend, axes: Axes) -> dict[str, Any]:
     answer: dict[str, Any] = {}
     if backend.format == "onnx":
         path = onnx_file(case.card, case.precision, axes, job.source)
@@ -103,7 +120,7 @@ def _files(job: Job, case: Request, backend: Backend) -> dict[str, Any]:
             f"{job.backend} runs the zoo's own models; give an onnxruntime target for an ONNX file"
         )
     items = fidelity.check_items(case.card, axes, job.seed)
-    if backend.reference(workload, items.arrays) is None:
+    if backend.reference(Workload(case.card, case.precision, axes), items.arrays) is None:
         answer["reference"] = str(reference(case.card, items, job.seed, job.source))
     return answer
 

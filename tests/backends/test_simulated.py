@@ -211,7 +211,7 @@ def test_supports_knows_precision_and_memory() -> None:
     assert used.supports(workload(1), device) is None
     assert "no TF32 mode" in str(used.supports(workload(1, precision="tf32"), device))
     large = workload(1, replace(CARD, parameters=3 << 20))
-    assert "needs at least 12 MiB" in str(used.supports(large, device))
+    assert "needs at least 12.0 MiB" in str(used.supports(large, device))
 
 
 def test_activations_run_out_of_memory_at_load() -> None:

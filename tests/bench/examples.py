@@ -56,7 +56,8 @@ def part(index: int = 0, **fields: Any) -> Part:
 
 
 def trial(index: int = 0, **fields: Any) -> Trial:
-    """A trial that ran, of one part."""
+    """A trial of one part, which ended as the trial did."""
+    ended = {key: fields[key] for key in ("status", "reason") if key in fields}
     return Trial(
         **{
             "index": index,
@@ -64,7 +65,7 @@ def trial(index: int = 0, **fields: Any) -> Trial:
             "status": "ok",
             "started_at": "2026-01-02T03:04:05+00:00",
             "wall_s": 1.5,
-            "parts": [part(index)],
+            "parts": [part(index, **ended)],
             "metrics": latency(timed(index), 25_000_000),
             **fields,
         }

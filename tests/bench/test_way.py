@@ -35,8 +35,16 @@ def test_each_table_is_a_way() -> None:
             claims="rest",
             alone=True,
         ),
-        Way("onnxruntime", "npu", option="First"),
-        Way("onnxruntime", "npu", option="Second", default=False, module="ort_second", alone=True),
+        Way("onnxruntime", "npu", option="First", also="FirstExecutionProvider"),
+        Way(
+            "onnxruntime",
+            "npu",
+            option="Second",
+            also="SecondExecutionProvider",
+            default=False,
+            module="ort_second",
+            alone=True,
+        ),
         Way("acme", "npu", alone=True),
     )
 

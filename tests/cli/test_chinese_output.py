@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,7 @@ def test_a_run(cli: Cli, suite: Write, fault: str, code: int) -> None:
     [
         "run quik",
         "run -t torch@npu:0",
+        "run -t torch@cuda:0",
         "show nothing.json",
         "adapter check torch@npu:0",
         "run --onnx nothing.onnx",
@@ -73,3 +75,21 @@ def test_errors(cli: Cli, words: str) -> None:
     done = cli(*words.split(), env={"HETBENCH_LANG": "zh"})
     assert done.returncode not in (0, 1), done.stdout
     assert english(done.stdout + done.stderr) == [], done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("s.toml", "name 3", "键的后面应为 '='（第 1 行第 6 列）"),
+        ("s.toml", "cases = []\nmeasure = 3", "s.toml:1：（顶层）：缺少键 'name'"),
+        ("r.json", '{"kind": "hetbench-results", "schema_version": "1-draft"}', "缺少该字段"),
+    ],
+)
+def test_what_is_wrong_with_a_file(
+    cli: Cli, tmp_path: Path, name: str, content: str, said: str
+) -> None:
+    (tmp_path / name).write_text(content)
+    command = ("run",) if name.endswith("toml") else ("show",)
+    shown = printed(cli, *command, f"./{name}", code=4)
+    assert said in shown
+    assert english(shown) == []

@@ -8,7 +8,9 @@ import sys
 import pytest
 
 from tests import runtimes
-from tests.conftest import Cli
+from tests.conftest import ROOT, Cli
+
+REFERENCE = ROOT / "results" / "reference" / "xeon-2-cores-quick.json"
 
 
 def test_help(cli: Cli) -> None:
@@ -36,6 +38,16 @@ def test_no_framework_is_imported_for_an_answer(cli: Cli, words: list[str]) -> N
         [sys.executable, "-c", code], env=cli.env, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(("columns", "most"), [("80", 80), ("100", 100), ("", 160), ("x", 160)])
+@pytest.mark.parametrize("words", ["models", "devices --all", "show old.json"])
+def test_columns_holds_for_a_pipe(cli: Cli, words: str, columns: str, most: int) -> None:
+    (cli.folder / "old.json").symlink_to(REFERENCE)
+    done = cli(*words.split(), env={"COLUMNS": columns})
+    assert done.returncode == 0, done.stderr
+    widest = max(map(len, done.stdout.splitlines()))
+    assert 0.75 * most < widest <= most
 
 
 def test_devices(cli: Cli) -> None:
@@ -87,3 +99,8 @@ def test_selftest(cli: Cli) -> None:
     assert facts["clock_resolution_ns"] >= 1
     assert facts["clock_cost_ns"] > 0
     assert "bare loop" in cli("selftest").stdout
+
+
+def test_what_is_simulated_is_not_counted_among_what_is_missing(cli: Cli) -> None:
+    missing = len(cli.json("devices")["unavailable"])
+    assert f"{missing} more are known" in cli("devices").stdout

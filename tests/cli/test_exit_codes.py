@@ -27,6 +27,7 @@ Write = Callable[..., str]
         (["run", "smoke", "-t", "simulated@sim:0", "--trials", "0"], 2, "--trials"),
         (["nonsense"], 2, "nonsense"),
         (["run", "smoke", "--wait", "nan"], 2, "--wait"),
+        (["run", "--onnx", "m.onnx", "--shape", "x=1y3"], 2, "x=1y3"),
         (["show", "nowhere.json"], 4, "cannot read nowhere.json"),
         (["run", "smoke", "-t", "torch@npu:0"], 5, "torch@npu:0 is not available"),
         (["adapter", "new", "A"], 2, "cannot be the name of an adapter"),

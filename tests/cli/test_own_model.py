@@ -34,9 +34,13 @@ def model(tmp_path: Path) -> Path:
 
 
 def test_it_runs_with_the_same_rules(cli: Cli, model: Path) -> None:
+    model = model.rename(model.with_name("检测 2.onnx"))
     results = cli.json(*RUN, "--onnx", str(model), "--shape", "x=2x5x8")
     (case,) = results["cases"]
-    assert (case["model"], case["status"], case["items_per_run"]) == ("own", "ok", 2)
+    assert (case["model"], case["status"], case["items_per_run"]) == ("检测-2", "ok", 2)
+    assert [path.name.split("-", 1)[1] for path in (cli.folder / "results").glob("*.json")] == [
+        "检测-2.json"
+    ]
     assert case["trials"][0]["parts"][0]["fidelity"]["passed"]
     assert case["trials"][0]["parts"][0]["placement"]["share"] == 1.0
     assert case["parameters"] == 32
@@ -98,3 +102,63 @@ def test_a_killed_run_goes_on_with_the_same_file_alone(cli: Cli, model: Path) ->
     model.write_bytes(whole)
     results = cli.json("run", "--resume", "r.json.journal", "--out", "r.json")
     assert [trial["status"] for trial in results["cases"][0]["trials"]] == ["ok"] * 3
+
+
+def write(path: Path, nodes: list[onnx.NodeProto], *weights: onnx.TensorProto, n: int = 4) -> Path:
+    """A model from `x` of 1 x n numbers to `y`, of any size."""
+    value = helper.make_tensor_value_info
+    graph = helper.make_graph(
+        nodes,
+        "hostile",
+        [value("x", TensorProto.FLOAT, [1, n])],
+        [value("y", TensorProto.FLOAT, None)],
+        weights,
+    )
+    opset = [helper.make_opsetid("", 17)]
+    path.write_bytes(
+        helper.make_model(graph, opset_imports=opset, ir_version=8).SerializeToString()
+    )
+    return path
+
+
+def test_inputs_that_no_memory_holds_are_refused(cli: Cli, tmp_path: Path) -> None:
+    path = write(tmp_path / "wide.onnx", [helper.make_node("Identity", ["x"], ["y"])], n=1 << 40)
+    done = cli(*RUN, "--onnx", str(path))
+    assert done.returncode == 4
+    assert "GiB of memory are free" in done.stderr
+
+
+def test_a_tensor_that_no_memory_holds(cli: Cli, tmp_path: Path) -> None:
+    size = helper.make_tensor("size", TensorProto.INT64, [3], [1 << 20, 1 << 20, 4])
+    path = write(tmp_path / "big.onnx", [helper.make_node("Expand", ["x", "size"], ["y"])], size)
+    (case,) = cli.json(*RUN, "--onnx", str(path), code=3)["cases"]
+    assert case["status"] == "out-of-memory"
+    assert case["reason"].startswith("memory ran out while the model was prepared: ")
+
+
+def test_a_model_that_never_ends(cli: Cli, tmp_path: Path) -> None:
+    value = helper.make_tensor_value_info
+    more = helper.make_node("Identity", ["more"], ["still"])
+    body = helper.make_graph(
+        [more, helper.make_node("Neg", ["v"], ["next"])],
+        "body",
+        [
+            value("i", TensorProto.INT64, []),
+            value("more", TensorProto.BOOL, []),
+            value("v", TensorProto.FLOAT, [1, 4]),
+        ],
+        [value("still", TensorProto.BOOL, []), value("next", TensorProto.FLOAT, [1, 4])],
+    )
+    times = helper.make_tensor("times", TensorProto.INT64, [], [1 << 62])
+    yes = helper.make_tensor("yes", TensorProto.BOOL, [], [True])
+    loop = helper.make_node("Loop", ["times", "yes", "x"], ["y"], body=body)
+    path = write(tmp_path / "loop.onnx", [loop], times, yes)
+    suite = tmp_path / "short.toml"
+    suite.write_text(
+        'name = "short"\nversion = 1\n[measure]\ntimeout_s = 4\nbudget_s = 0.1\n[[cases]]\n'
+        'models = ["resnet8"]\nscenarios = ["single-stream", "offline"]\n'
+    )
+    args = ["run", str(suite), "-t", "onnxruntime@cpu:0", "--onnx", str(path)]
+    cases = cli.json(*args, code=3)["cases"]
+    assert [case["status"] for case in cases] == ["timeout", "timeout"]
+    assert "did not end within 4 s" in cases[1]["reason"]

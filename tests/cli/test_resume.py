@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,16 @@ def test_an_old_copy_of_a_journal_does_not_replace_what_is_complete(
     assert done.returncode == 0, done.stderr
     assert (cli.folder / "r.json").read_bytes() == complete
     assert json.loads(done.stdout)["path"] != "r.json"
+
+
+@pytest.mark.parametrize(
+    "number", ["1" + 400 * "0", "1e999", "NaN", "-Infinity", "9007199254740993"]
+)
+def test_a_number_that_no_results_file_may_hold(cli: Cli, journal: Path, number: str) -> None:
+    text = journal.read_text().splitlines()[0].partition(" ")[2]
+    text = re.sub(r'("idle_s": ?)[0-9.]+', rf"\g<1>{number}", text, count=1)
+    assert number in text
+    journal.write_text(f"{hashlib.sha256(text.encode()).hexdigest()[:16]} {text}\n")
+    done = cli("run", "--resume", str(journal))
+    assert done.returncode == 4
+    assert done.stderr.startswith("hetbench: line 1 of ")

@@ -69,6 +69,17 @@ def test_a_fault_ends_one_trial_and_everything_else_goes_on(cli: Cli, suite: Wri
     assert [len(case["trials"]) for case in results["cases"]] == [2, 2]
 
 
+def test_a_wrong_answer_counts_for_more_than_one_that_is_missing(cli: Cli, suite: Write) -> None:
+    results = cli.json(
+        "run",
+        suite(),
+        *("-t", "simulated+fault=crash-segv@sim:0"),
+        *("-t", "simulated+fault=wrong@sim:1"),
+        code=1,
+    )
+    assert {case["status"] for case in results["cases"]} == {"crashed", "invalid"}
+
+
 @pytest.mark.parametrize("fault", ["hang", "hang-deaf"])
 def test_a_hang_is_ended_and_not_tried_again(cli: Cli, suite: Write, fault: str) -> None:
     path = suite(trials=3, timeout_s=2.4)  # and what the trial may go over its budget of 0.2 s

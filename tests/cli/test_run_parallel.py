@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.conftest import Cli
 
+Write = Callable[..., str]
 SLOW = "simulated+wall=1+latency_us=3000@sim:0"
 QUICK = "simulated+wall=1+latency_us=2000@sim:1"
 ARGS = ("run", "smoke", "-s", "single-stream", "--parallel", "-o", "r.json")
@@ -89,9 +91,42 @@ def test_a_single_target_is_refused(cli: Cli) -> None:
     assert "--parallel is for several targets, and there is only simulated@sim:0" in done.stderr
 
 
-def test_where_power_is_read_it_is_refused(cli: Cli) -> None:
-    state = {"HETBENCH_SIMULATED_STATE": str(cli.folder / "state")}
-    done = cli(*ARGS, *named(SLOW, QUICK), env=state)
-    assert done.returncode == 2
-    assert "reads power" in done.stderr and "leave --parallel out" in done.stderr
-    assert not list(cli.folder.glob("r.json*"))
+OF_A_PACKAGE = """name = "simulated"
+vendor = "none"
+kind = "sim"
+backend = "simulated"
+[[sensors]]
+kind = "simulated"
+scope = "package"
+"""
+
+
+@pytest.mark.parametrize("scope", ["board", "package"])
+def test_a_card_has_its_own_power_and_a_package_is_nobodys(
+    cli: Cli, suite: Write, scope: str
+) -> None:
+    targets = named(f"{SLOW[:-6]}+power_w=50@sim:0", f"{QUICK[:-6]}+power_w=150@sim:1")
+    args = ["run", suite(energy_s=1, idle_s=0.2), "--parallel", *targets]
+    if scope == "package":
+        (cli.folder / "own.toml").write_text(OF_A_PACKAGE)
+        args += ["--adapter", "own.toml", "--trust-adapter"]
+    results = cli.json(*args, env={"HETBENCH_SIMULATED_STATE": str(cli.folder / "state")})
+    for case, watts in zip(results["cases"], (50, 150), strict=True):
+        (figure,) = case["trials"][0]["parts"][0]["telemetry"]["figures"]
+        assert figure["scope"] == scope
+        assert abs(figure["mean_w"] - watts) < 25
+        why = "the package also powers the targets that were measured at the same time"
+        assert (figure["reason"] == why) == (scope == "package")
+        assert not figure["valid"]  # of a card because its load was short
+
+
+def test_it_is_said_and_told_apart_from_a_run_in_turn(cli: Cli, suite: Write) -> None:
+    both = ("simulated@sim:0", "simulated@sim:1")
+    turn = cli.json("run", suite(), *named(*both))
+    done = cli("run", suite(), "--parallel", "-o", "p.json", *named(*both))
+    assert "measured at the same time, 2 targets (--parallel)" in done.stdout
+    together = cli.json("show", "p.json")
+    assert [case["beside"] for case in together["cases"]] == [[both[1]], [both[0]]]
+    for one, other in zip(turn["cases"], together["cases"], strict=True):
+        assert (one["id"], one["beside"]) == (other["id"], [])
+        assert one["version"] != other["version"]

@@ -101,7 +101,8 @@ def test_a_trial_of_one_sample_has_no_interval_anywhere(cli: Cli, run: Run, suit
         figure = trial["metrics"][P50]
         assert (figure["n"], figure["low"], figure["high"]) == (1, None, None)
     texts = {one["text"]: one["case"] for one in results["warnings"]}
-    said = "the series latency was ended at 4 budgets, still short of samples (1); raise --budget"
+    said = "the series latency was ended at 4 budgets, still short of samples (as few as 1); "
+    said += "raise --budget"
     assert texts[said] == case["id"]
     assert any("without any interval in resnet8" in text for text in texts)
     done = cli("run", args, "-t", "simulated+latency_us=45000000@sim:0", "--trials", "1")
@@ -165,6 +166,18 @@ def test_a_search_that_hit_its_cap_is_said(run: Run) -> None:
     (case,) = results["cases"]
     assert (case["batch_search_end"], case["found"], code) == ("cap", {"batch": 4096}, 0)
     assert any(text.startswith("the batch search hit its cap of 4096") for text in warned(results))
+
+
+def test_more_than_the_datasheet_allows_is_said_in_the_file(cli: Cli, run: Run) -> None:
+    args = ["smoke", "-m", "yolox-nano", "-s", "single-stream", "--strict"]
+    results, code = run(*args, "-o", "r.json", options="latency_us=2")
+    (case,) = results["cases"]
+    assert (case["status"], code) == ("ok", 3)
+    texts = {one["text"]: one["case"] for one in results["warnings"]}
+    (said,) = (text for text in texts if "of what the datasheet allows" in text)
+    assert texts[said] == case["id"]
+    done = cli("show", "r.json")
+    assert done.stdout.count(said) == 1
 
 
 def test_a_sustained_load_is_not_told_to_warm_up_longer(run: Run) -> None:

@@ -17,6 +17,10 @@ HERE = Path(__file__).parent
 MISSING = builder.missing()
 pytestmark = pytest.mark.skipif(MISSING is not None, reason=str(MISSING))
 
+# A launch takes far longer than the host needs to queue it, and none of the host's cores: what the
+# checks see of time is then the device's, however busy the machine is.
+DEVICE = {"REFNPU_MEMORY_MIB": "256", "REFNPU_LAUNCH_US": "100"}
+
 CODE = """
 import json, sys
 from dataclasses import replace
@@ -47,7 +51,7 @@ def conform(*checks: str, **variables: str) -> dict[str, list[str]]:
     path = os.pathsep.join([str(builder.installed()), str(HERE.parents[1])])
     done = subprocess.run(
         [sys.executable, "-c", CODE, str(HERE / "refnpu.toml"), *checks],
-        env={**os.environ, "PYTHONPATH": path, "REFNPU_MEMORY_MIB": "256", **variables},
+        env={**os.environ, **DEVICE, "PYTHONPATH": path, **variables},
         capture_output=True,
         text=True,
         timeout=280,
@@ -59,13 +63,13 @@ def conform(*checks: str, **variables: str) -> dict[str, list[str]]:
 
 def test_an_honest_device_passes() -> None:
     found = conform()
-    failed = {id: seen for id, (status, seen) in found.items() if status == "fail"}
-    # It judges times, which a busy machine can spoil; that it can fail is the next test.
-    failed.pop("sync-waits", None)
-    assert failed == {}
+    assert {id: seen for id, (status, seen) in found.items() if status == "fail"} == {}
+    assert found["sync-waits"][0] == "pass"
     assert "ends as out of memory" in found["memory-errors"][1]
 
 
 def test_a_synchronize_that_does_not_wait_is_caught() -> None:
     status, seen = conform("sync-waits", REFNPU_EARLY_SYNC="1")["sync-waits"]
-    assert (status, "left to do" in seen) == ("fail", True)
+    assert status == "fail"
+    # Which of the signs the check sees first is up to the machine; each tells of this lie.
+    assert any(sign in seen for sign in ("left to do", "with synchronize", "not computed")), seen

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from bench import registry
 from bench.adapter import Adapter
 from bench.device import Device
 from bench.devices import asking, discover
@@ -91,7 +92,11 @@ def test_claims_are_of_one_backend(machine: Machine) -> None:
     assert [ids(answer) for answer in discover.find([NAMED, PROVIDER])] == [["cuda:0"]] * 2
 
 
-def test_what_loads_foreign_code_is_asked_alone(machine: Machine) -> None:
+def test_what_loads_foreign_code_is_asked_alone(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backends = {**registry.backends(), "acme": "acme.backend"}
+    monkeypatch.setattr(registry, "backends", lambda: backends)
     discover.find([NAMED, FOREIGN, REST, OWN, PROVIDER])
     assert sorted(machine.together) == [["foreign"], ["named", "rest"], ["own"], ["provider"]]
 

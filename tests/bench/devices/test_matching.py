@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,19 @@ def test_a_provider_that_no_adapter_declares_is_explained_by_the_build() -> None
         matching.pick(target, found)
 
 
+def test_a_word_that_others_lack_is_no_mistake_where_an_adapter_declares_it() -> None:
+    target = Target.parse("onnxruntime+Second@npu:0")
+    found = [
+        Found(one, "no TensorX" if one.adapter is OTHER else "absent", {}, (), False)
+        for one in matching.meant(target, [OTHER, SEVERAL])
+    ]
+    found = [replace(one, misused=one.candidate.adapter is OTHER) for one in found]
+    with pytest.raises(Unavailable, match="is not available: absent"):
+        matching.pick(target, found)
+    with pytest.raises(UsageError, match="no TensorX"):
+        matching.pick(target, found[1:])
+
+
 def test_remedies_of_several_vendors_are_not_told_as_one() -> None:
     target = Target.parse("torch@cuda:0")
     names = [candidate.adapter.name for candidate in matching.meant(target, ADAPTERS)]
@@ -79,6 +93,14 @@ OTHER = Adapter("other", "Y", "npu", onnxruntime=(OnnxProvider("Third", "ThirdPr
         ),
         ("onnxruntime+Host@cpu:0", [("several", "Host", {"Host": ""})]),
         (
+            "onnxruntime+sECOND@npu:0",
+            [("several", "Second", {"Second": ""}), ("other", "Third", {"sECOND": ""})],
+        ),
+        (
+            "onnxruntime+ThirdProvider@npu:0",
+            [("other", "Third", {}), ("several", "First", {"ThirdProvider": ""})],
+        ),
+        (
             "onnxruntime+Fourth@npu:0",
             [("other", "Third", {"Fourth": ""}), ("several", "First", {"Fourth": ""})],
         ),
@@ -106,6 +128,7 @@ def test_what_is_meant_by_its_word_has_the_id_that_it_has_without() -> None:
         ("onnxruntime@cpu:0", "no device of onnxruntime is called 'cpu:0'; known and near: cpu"),
         ("onnxruntime+First+Second@npu:0", "no device of onnxruntime is called 'npu:0'"),
         ("torch@npu:0", "no device of torch is called 'npu:0'"),
+        ("onnxruntime+host@npu:0", "Host does not run on npu devices; write"),
         ("torhc@npu:0", "no backend is called 'torhc'; known and near: torch"),
     ],
 )

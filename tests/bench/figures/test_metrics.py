@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from bench import scenarios
+from bench.energy.meter import energy_metrics
 from bench.figures import metrics
 from bench.figures.metrics import measured, summarize
 from bench.results import file as results_file
 from bench.results.records import Summary
+from bench.results.telemetry import EnergyFigure
 from bench.results.trial import Metric
 from bench.scenarios.scenario import Seen
+from bench.suite import BOUNDED
 
 from ..examples import part, results, samples, series
 
@@ -42,6 +48,19 @@ def test_latency_figures_are_order_statistics_after_warm_up() -> None:
 def test_percentiles_the_samples_cannot_support_are_absent(n: int, names: set[str]) -> None:
     found = metrics.latency(series([MS] * n), None)
     assert found.keys() == {"latency_mean_ns", *(f"latency_{name}_ns" for name in names)}
+
+
+def test_a_suite_may_bound_every_metric_but_changes_in_percent() -> None:
+    """What no metric is called would bound nothing, and is refused."""
+    names = ("latency", "query", "round", "end_to_end_round")
+    made = dict.fromkeys(names, series([MS] * 5000))
+    one = part(series=made, device_event_ns=samples([MS] * 9))
+    known = {metric for name in scenarios.names() for metric in scenarios.derive(name, [one], [1])}
+    numbers = {one.name: 1.0 for one in fields(EnergyFigure)}
+    figure = SimpleNamespace(**{**numbers, "device": "cpu:0", "readings": 9})
+    telemetry: Any = SimpleNamespace(figures=[figure])
+    known |= set(energy_metrics(telemetry, "cpu:0"))
+    assert known == {*BOUNDED, "throughput_drop_percent"}
 
 
 def test_flops_are_those_of_all_items_of_a_run_over_the_median() -> None:

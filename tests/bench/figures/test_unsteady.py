@@ -137,7 +137,16 @@ def test_the_most_exact_name_decides() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"": 0.3}, {"l*y": 0.3}, {"x": 0.0}, {"x": math.nan}, {"x": math.inf}, {"x": -1.0}]
+    "wrong",
+    [
+        {"": 0.3},
+        {"l*y": 0.3},
+        {"x": 1.0},
+        {"*": 0.0},
+        {"*": math.nan},
+        {"*": math.inf},
+        {"*": -1.0},
+    ],
 )
 def test_a_wrong_bound_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="bound"):

@@ -15,6 +15,7 @@ from bench.language.plain import first_line, plain, short
         *map(chr, [0, 7, 8, 9, 10, 13, 0x1B, 0x7F, 0x80, 0x85, 0x9B, 0x9D]),  # C0, DEL, C1
         *"\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069",  # bidi
         *"\xad\u200b\u200c\u200d\u2060\u2028\u2029\ufeff\xa0",  # invisible, line ends
+        *"\u034f\u115f\u1160\u17b4\u17b5\u180b\u180f\u2800\u3164\ufe00\ufe0f\uffa0\U000e0100\U000e01ef",
         *"\U000e0001\U000e0041\U000e007f",  # tags
         "\ud800",
         "\udcff",

@@ -27,6 +27,7 @@ MEANT = {
     "precision": "精度",
     "is not installed": "未安装 Python 包",
     "items/s": "样本/秒",
+    "samples": "采样",
 }
 """English of a message -> the word that its Chinese must have."""
 

@@ -145,11 +145,40 @@ def test_longer_text_is_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tr(longer) == longer
 
 
-def test_a_real_message(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("english", "chinese"),
+    [
+        (
+            "no model is called 'resnet'; known and near: resnet8, resnet50",
+            "没有名为 'resnet' 的模型；相近的已有名称：resnet8、resnet50",
+        ),
+        (
+            "the model leaves axes open: h of the input 'image', axis 3 of the input 'image'; bind "
+            "them, for example with --shape image=Nx3x224x224",
+            "模型有未定的维度：输入 'image' 的 h、输入 'image' 的第 3 维；请给出取值，例如 "
+            "--shape image=Nx3x224x224",
+        ),
+        (
+            "torch@cuda:0 is not available: torch 2.13.0+cpu is built without CUDA and ROCm; "
+            "'hetbench devices --all' names each vendor's remedy",
+            "torch@cuda:0 不可用：torch 2.13.0+cpu 未编译 CUDA 或 ROCm 支持；"
+            "'hetbench devices --all' 列出各厂商的解决办法",
+        ),
+        (
+            "the run was continued although the thread count of torch@cpu:0 was 2 and is 4",
+            "继续运行时条件已变：torch@cpu:0 的线程数：原为 2，现为 4",
+        ),
+        ("suite.toml:3: measure: 3 is not a table", "suite.toml:3：measure：3 不是表"),
+        (
+            "r.json is not a valid results file: suite: Input should be an object",
+            "r.json 不是有效的结果文件：suite：应为对象",
+        ),
+        ("CUDA error: no, not here", "CUDA error: no, not here"),
+    ],
+)
+def test_real_messages(monkeypatch: pytest.MonkeyPatch, english: str, chinese: str) -> None:
     monkeypatch.setenv("HETBENCH_LANG", "zh")
-    assert tr("no model is called 'resnet'; known and near: resnet8") == (
-        "没有名为 'resnet' 的模型；相近的已有名称：resnet8"
-    )
+    assert tr(english) == chinese
 
 
 def _numbers(chinese: str) -> list[int]:
@@ -198,14 +227,14 @@ def test_every_message_has_an_entry() -> None:
 
 
 def test_every_entry_has_its_message() -> None:
-    sections = _sections()
-    own = set(text.entries()) - set(sections["typer"]) - set(sections["metavars"])
-    assert not sorted((own | NOT_SHOWN) - known())
+    sections = text.sections()
+    theirs = {*sections["typer"], *sections["metavars"], *sections["libraries"]}
+    assert not sorted((set(text.entries()) - theirs | NOT_SHOWN) - known())
 
 
 def test_no_entry_stands_twice_and_sections_are_sorted() -> None:
     json.loads(text.CATALOGUE.read_text("utf-8"), object_pairs_hook=_ordered)
-    words = [english for section in _sections().values() for english in section]
+    words = [english for section in text.sections().values() for english in section]
     assert [word for word in words if words.count(word) > 1] == []
 
 
@@ -225,8 +254,3 @@ def _ordered(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         )
         assert first is None, f"{first} is out of order; sort the section by its English"
     return dict(pairs)
-
-
-def _sections() -> dict[str, dict[str, str]]:
-    sections: dict[str, dict[str, str]] = json.loads(text.CATALOGUE.read_text("utf-8"))
-    return sections

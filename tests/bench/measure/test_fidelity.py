@@ -110,6 +110,8 @@ def test_outputs_that_are_not_finite(bad: float) -> None:
     found = verdict(broken)
     assert not found.passed and found.relative_l2 is None
     assert (found.not_finite, found.reason) == (2, "2 outputs are NaN or infinite")
+    broken[3, 4] = 1.0
+    assert verdict(broken).reason == "1 output is NaN or infinite"
 
 
 def test_a_reference_that_is_not_finite_lets_nothing_pass() -> None:

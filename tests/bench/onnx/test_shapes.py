@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.errors import RefusedInput
+from bench.errors import RefusedInput, UsageError
 from bench.onnx import shapes as onnx_shapes
 from bench.onnx.shapes import Binding, bind, parse
 
@@ -17,7 +17,7 @@ def test_shapes_are_read_from_the_command_line() -> None:
 
 @pytest.mark.parametrize("text", ["image", "=1x2", "x=1x-2", "x=3xN", "x=axb", "x=1x0", "x=1,2"])
 def test_what_is_no_shape_is_refused(text: str) -> None:
-    with pytest.raises(RefusedInput, match=r"shape|size 0"):
+    with pytest.raises(UsageError, match=r"shape|size 0"):
         parse([text])
 
 

@@ -116,6 +116,14 @@ def test_what_is_not_there_is_a_dash() -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [(0, "0 %"), (1.25e-5, "<0.01 %"), (0.0123, "0.0123 %"), (12.34, "12.3 %"), (100, "100 %")],
+)
+def test_a_small_share_is_no_row_of_zeros(value: float, text: str) -> None:
+    assert units.percent(value) == text
+
+
+@pytest.mark.parametrize(
     ("relative", "text"), [(1.64e-6, "1.6e-6"), (0.0092, "9.2e-3"), (0, "0"), (1.5, "1.5e0")]
 )
 def test_errors(relative: float, text: str) -> None:

@@ -140,6 +140,15 @@ def test_a_column_is_there_when_it_has_something_to_say() -> None:
     ]
 
 
+def test_what_did_not_drop_has_no_minus() -> None:
+    flat = Summary(value=-0.04, n=3, least=-0.1, most=0.02)
+    cells = row(
+        results([case("torch@cpu:0", summary={RATE: summary(9), "throughput_drop_percent": flat})]),
+        "torch@cpu:0",
+    )
+    assert "0.0 %" in cells
+
+
 def test_a_searched_batch_is_told_from_a_fixed_one() -> None:
     common = {"scenario": "offline", "batch": 64, "summary": {RATE: summary(9)}}
     search = case("torch@cpu:0", **common, found={"batch": 64})
@@ -281,6 +290,36 @@ def test_a_wider_terminal_shows_more(monkeypatch: pytest.MonkeyPatch, lang: str)
         first = next(line for line in lines if line.startswith("  T1 "))
         cells.append(len(re.split(r"  +", first.strip())))
     assert cells[0] < cells[1] <= cells[2]
+
+
+def test_whether_outputs_are_right_has_room_before_their_tail() -> None:
+    check = Fidelity(
+        relative_l2=1.6e-6,
+        top1_agreement=None,
+        not_finite=0,
+        items=4,
+        tolerance_relative_l2=0.1,
+        tolerance_top1=None,
+        reference="fp32",
+        passed=True,
+    )
+    fields = {
+        "summary": {LATENCY: summary(1e6, unsteady="two states"), "latency_p99_ns": summary(2e6)},
+        "trials": [examples.trial(parts=[examples.part(fidelity=check)])],
+    }
+    lines = shown(results([case("onnxruntime@cpu:0", **fields)]), 70).splitlines()
+    (titles,) = (line for line in lines if line.startswith("  target"))
+    assert titles.split() == ["target", "median", "fidelity", "status"]
+
+
+def test_a_column_that_few_rows_fill_gives_way() -> None:
+    flops = {"achieved_flops_per_s": summary(5e12)}
+    tail = {LATENCY: summary(1e6), "latency_p99_ns": summary(2e6), **flops}
+    cases = [case("torch@cpu:0", name, summary=tail) for name in ("a", "b", "c")]
+    assert " p99 " in shown(results(cases), 60) and "FLOP/s " not in shown(results(cases), 60)
+    bare = [case("torch@cpu:0", name, summary={LATENCY: summary(1e6), **flops}) for name in "bc"]
+    found = shown(results([cases[0], *bare]), 60)
+    assert " FLOP/s " in found and "no room for: p99" in found
 
 
 def test_what_had_no_room_is_named() -> None:

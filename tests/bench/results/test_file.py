@@ -127,7 +127,7 @@ def edited(change: Callable[[dict[str, Any]], object]) -> str:
         (lambda d: d["environment"].update(sockets=-1), "environment.sockets: Input should be"),
         (lambda d: d["environment"].update(busy_share=1.1), "environment.busy_share: Input should"),
         (lambda d: d["environment"].pop("smt"), "environment.smt: Field required"),
-        (lambda d: d.update({"\x1b[31m" + "k" * 5000: 1}), r"results file at \x1b[31mkkk"),
+        (lambda d: d.update({"\x1b[31m" + "k" * 5000: 1}), r"results file: \x1b[31mkkk"),
     ],
 )
 def test_a_results_file_with_something_wrong(

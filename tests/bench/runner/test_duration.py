@@ -54,6 +54,11 @@ def test_a_simulated_device_does_not_take_our_time() -> None:
     made = plan(budget_s=3600)
     targets = tuple(replace(target, simulated=True) for target in made.targets)
     assert estimate(replace(made, targets=targets), made.order, ()).about_s < 60
+    slow = tuple(
+        replace(target, device=replace(target.device, properties={"time": "wall"}))
+        for target in targets
+    )
+    assert estimate(replace(made, targets=slow), made.order, ()).about_s > 3600
 
 
 @pytest.mark.parametrize(

@@ -46,7 +46,12 @@ def says(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = END
         for task in tasks:
             task.on_end(run(task.module, task.job, task.on_event, task.limit_s))
 
+    def follow(children: Sequence[Any], on_event: Callable[[int, Event], None]) -> list[Outcome]:
+        return [run("", {}, lambda event: on_event(0, event), 0.0)]
+
     monkeypatch.setattr(process, "run", run)
+    monkeypatch.setattr(process, "start", Mock())
+    monkeypatch.setattr(process, "follow", follow)
     monkeypatch.setattr(crew, "run", work)
 
 

@@ -16,13 +16,6 @@ from bench.target import Resolved
 from .plans import make, other, target
 
 
-class Meter:
-    """Of a target with nothing to read, or with this sensor."""
-
-    def __init__(self, sensor: str | None = None) -> None:
-        self.power_sensor = sensor
-
-
 def cpu(*cores: int) -> Resolved:
     name = f"cpu:0[{cores}]"
     locks = tuple(f"cpu-core-{core}" for core in cores)
@@ -35,10 +28,8 @@ def card(index: int, **fields: Any) -> Resolved:
     return replace(other(), target=f"torch@npu:{index}", device=device)
 
 
-def check(*targets: Resolved, sensor: str | None = None) -> None:
-    plan = replace(make(), targets=targets, cases=(), order=(), parallel=True)
-    meters: Any = {one.target: Meter(sensor) for one in targets}
-    parallel.check(plan, meters)
+def check(*targets: Resolved) -> None:
+    parallel.check(replace(make(), targets=targets, cases=(), order=(), parallel=True))
 
 
 @pytest.mark.parametrize(
@@ -71,11 +62,6 @@ def test_targets_that_share_something_are_refused(targets: tuple[Resolved, ...],
     assert what in str(refused.value)
 
 
-def test_power_is_nobodys_where_several_draw_it() -> None:
-    with pytest.raises(UsageError, match="the sensor rapl reads power beside"):
-        check(cpu(0), cpu(1), sensor="rapl")
-
-
 def plan(**fields: Any) -> Plan:
     return make(3, scenarios=["single-stream"], **fields)
 
@@ -103,3 +89,14 @@ def test_a_round_takes_as_long_as_its_longest() -> None:
     assert (a.trials, b.trials) == (6, 6)
     assert b.about_s == pytest.approx(a.about_s / 2)
     assert b.at_most_s == pytest.approx(a.at_most_s / 2)
+
+
+def test_what_ran_beside_a_case_is_part_of_its_version() -> None:
+    alone, together = plan(), plan(parallel=True)
+    names = sorted(case.target for case in alone.cases)
+    assert [case.beside for case in alone.cases] == [(), ()]
+    for case, lone in zip(together.cases, alone.cases, strict=True):
+        assert case.beside == tuple(name for name in names if name != case.target)
+        assert (case.id, case.version == lone.version) == (lone.id, False)
+        more = replace(case, beside=(*case.beside, "torch@npu:7"))
+        assert more.version != case.version

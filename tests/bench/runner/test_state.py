@@ -8,16 +8,24 @@ import pytest
 
 from bench.errors import RefusedInput
 from bench.results.records import BatchPoint
+from bench.results.trial import Metric, Trial
+from bench.runner.judge import judge
 from bench.runner.plan import Plan, Step
 from bench.runner.state import Search, choose, fresh, remaining, restore
 
-from ..examples import trial
+from ..examples import samples, series, trial
 from .plans import make
 
 
 @pytest.fixture
 def plan() -> Plan:
     return make(trials=3)
+
+
+def measured(plan: Plan, step: Step, **fields: Any) -> Trial:
+    """The trial of the step, with the figures of its case."""
+    case = next(case for case in plan.cases if case.id == step.case_id)
+    return judge(trial(step.index, **fields), case, case.batch, plan.target(case).device.id)
 
 
 def entry(step: Step, **fields: Any) -> dict[str, Any]:
@@ -35,12 +43,12 @@ def test_what_is_journalled_need_not_run_again(plan: Plan) -> None:
     states = restore(plan, [entry(step) for step in plan.order[:5]])
     assert remaining(plan, states) == list(plan.order[5:])
     done = states[plan.order[0].case_id].trials[plan.order[0].index]
-    assert done == trial(plan.order[0].index)
+    assert done == measured(plan, plan.order[0])
 
 
 def test_restoring_gives_the_state_that_was_built_up(plan: Plan) -> None:
     built = fresh(plan)
-    built[plan.order[0].case_id].add(trial(plan.order[0].index))
+    built[plan.order[0].case_id].add(measured(plan, plan.order[0]))
     assert restore(plan, [entry(plan.order[0])]) == built
 
 
@@ -141,3 +149,33 @@ def test_a_resumption_says_what_changed(plan: Plan, changed: object) -> None:
     fine = {"resumed": "2026-01-02T03:04:05+00:00", "changed": ["x"]}
     with pytest.raises(RefusedInput, match="line 4 of the journal is not a record of this run"):
         restore(plan, [entry(plan.order[0]), fine, {**fine, "changed": changed}])
+
+
+def test_figures_are_those_of_the_samples_whatever_a_journal_says(plan: Plan) -> None:
+    step = plan.order[0]
+    forged = entry(step, metrics={"latency_p50_ns": Metric(value=-1e308, n=3)})
+    (done,) = restore(plan, [forged])[step.case_id].trials.values()
+    assert done == measured(plan, step)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"wall_s": 1e308}, "it took longer than its clock counts"),
+        ({"series": {}}, "it holds no samples"),
+        ({"series": {"latency": series([5, -5])}}, "one that took no time"),
+        ({"series": {"latency": series([5], samples=samples([5.0, float("nan")]))}}, "no time"),
+        (
+            {"series": {"latency": series([5], samples=samples([5]).model_copy(update={"n": 2}))}},
+            "samples are not a complete stream",
+        ),
+    ],
+)
+def test_a_trial_that_cannot_be_is_refused(plan: Plan, fields: dict[str, Any], said: str) -> None:
+    forged = {
+        "case": plan.order[0].case_id,
+        "trial": trial(plan.order[0].index).model_copy(update=fields).model_dump(mode="json"),
+    }
+    with pytest.raises(RefusedInput, match="line 2 of the journal is of a trial that ca") as error:
+        restore(plan, [forged])
+    assert said in str(error.value)

@@ -172,3 +172,8 @@ def test_a_small_file_takes_little_memory_whatever_may_be_read(tmp_path):
         assert len(bounded.read(path, 9)) == 10  # one more, which tells that it is too large
     finally:
         tracemalloc.stop()
+
+
+def test_a_number_that_no_float_holds_is_refused_also_from_another_process() -> None:
+    with pytest.raises(RefusedInput, match="larger than a float can be"):
+        toml.convert(Thing, {"name": "a", "rate": 10**400}, Path("a child's answer"))

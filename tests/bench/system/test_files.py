@@ -222,8 +222,15 @@ def test_a_place_that_cannot_be(tmp_path: Path, place: str, said: str) -> None:
         ("..", "unnamed"),
         ("", "unnamed"),
         ("a b\nc\x1b", "a-b-c"),
+        ("a / b", "a-b"),
         ("边缘 1.0", "边缘-1.0"),
-        ("x" * 300, "x" * 60),
+        ("检测", "检测"),
+        ("हिन्दी", "हिन्दी"),
+        ("re\u0301seau", "r\u00e9seau"),
+        ("a\u200b\u202e\u3164\ufe0f\udc80b", "a-b"),
+        ("x" * 300, "x" * 90),
+        ("检" * 300, "检" * 30),
+        ("ab" + "检" * 300, "ab" + "检" * 29),
     ],
 )
 def test_a_name_never_makes_a_path(name: str, made: str) -> None:

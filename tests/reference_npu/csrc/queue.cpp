@@ -5,6 +5,7 @@
 #include <torch/csrc/python_headers.h>
 
 #include <array>
+#include <chrono>
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
@@ -32,6 +33,12 @@ class WithoutGil {
  private:
   PyThreadState* state_;
 };
+
+// What each launch takes beside its work: a device that is slower than the host on any machine.
+std::chrono::microseconds launch_time() {
+  const char* value = std::getenv("REFNPU_LAUNCH_US");
+  return std::chrono::microseconds(value ? std::atoi(value) : 0);
+}
 
 bool lies() {
   const char* value = std::getenv("REFNPU_EARLY_SYNC");
@@ -88,6 +95,7 @@ struct Queue::State {
   std::exception_ptr failure;
 
   void work() {
+    const auto launch = launch_time();
     at::AutoDispatchBelowADInplaceOrView below_autograd;
     at::NoGradGuard no_grad;
     std::unique_lock<std::mutex> lock(mutex);
@@ -102,6 +110,7 @@ struct Queue::State {
       } catch (...) {  // whatever a kernel throws is reported at the next wait
         thrown = std::current_exception();
       }
+      if (launch.count() > 0) std::this_thread::sleep_for(launch);
       next = nullptr;  // drops what the work held before it counts as finished
       lock.lock();
       if (thrown && !failure) failure = thrown;
