@@ -13,8 +13,20 @@ from bench.runner.judge import judge
 from bench.runner.plan import Plan, Step
 from bench.runner.state import Search, choose, fresh, remaining, restore
 
-from ..examples import samples, series, trial
+from .. import examples
+from ..examples import samples, series
 from .plans import make
+
+KINDS = ("latency", "round", "end_to_end_round")
+"""Of the scenarios of the plans here."""
+
+
+def trial(index: int, **fields: Any) -> Trial:
+    """A trial that may be of any of them."""
+    made = fields.pop("series", examples.trial(index).series)
+    return examples.trial(
+        index, series={kind: one for one in made.values() for kind in KINDS}, **fields
+    )
 
 
 @pytest.fixture
@@ -172,10 +184,9 @@ def test_figures_are_those_of_the_samples_whatever_a_journal_says(plan: Plan) ->
     ],
 )
 def test_a_trial_that_cannot_be_is_refused(plan: Plan, fields: dict[str, Any], said: str) -> None:
-    forged = {
-        "case": plan.order[0].case_id,
-        "trial": trial(plan.order[0].index).model_copy(update=fields).model_dump(mode="json"),
-    }
+    step = next(step for step in plan.order if "single-stream" in step.case_id)
+    done = trial(step.index).model_copy(update=fields)
+    forged = {"case": step.case_id, "trial": done.model_dump(mode="json")}
     with pytest.raises(RefusedInput, match="line 2 of the journal is of a trial that ca") as error:
         restore(plan, [forged])
     assert said in str(error.value)
