@@ -119,8 +119,10 @@ def test_remarks_that_differ_in_their_figures_are_one_line() -> None:
 def short_of(name: str, *targets: str) -> list[Case]:
     """Cases of the targets; the trials of the first one's series of this name ended too soon."""
     plain = examples.trial(0)
-    series = {name: plain.series["latency"].model_copy(update={"stopped_by": "limit"})}
-    cut = plain.model_copy(update={"series": {**plain.series, **series}})
+    (part,) = plain.parts
+    series = {name: part.series["latency"].model_copy(update={"stopped_by": "limit"})}
+    short = part.model_copy(update={"series": {**part.series, **series}})
+    cut = plain.model_copy(update={"parts": [short]})
     first, *rest = (case(target) for target in targets)
     return [first.model_copy(update={"trials": [cut]}), *rest]
 
