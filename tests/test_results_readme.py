@@ -15,7 +15,7 @@ from bench.results.records import Results
 from bench.results.samples import pack
 from bench.results.trial import Series, Status
 
-from .bench.examples import results, series, trial
+from .bench.examples import part, results, series, trial
 
 README = (Path(__file__).parents[1] / "results" / "README.md").read_text("utf-8")
 
@@ -25,7 +25,8 @@ def test_the_example_decodes_a_file(
     values: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     odd = series([1], samples=series([1]).samples.model_copy(update=dict(pack(values))))
-    case = results().cases[0].model_copy(update={"trials": [trial(series={"latency": odd})]})
+    ran = trial(parts=[part(series={"latency": odd})])
+    case = results().cases[0].model_copy(update={"trials": [ran]})
     (tmp_path / "results.json").write_text(results_file.dumps(results(cases=[case])))
     monkeypatch.chdir(tmp_path)
     (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)

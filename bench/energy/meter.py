@@ -1,4 +1,5 @@
-"""Power beside the trials: the sensors of a target, its idle baseline, and a trial's energy.
+"""Power beside the trials: the sensors of a target, its idle baseline, and the energy of
+a trial's part.
 
 The sensors are read here, in the parent, while the worker works. An accelerator's trial also
 records the host's packages and the node where they are readable, as scopes of their own.
@@ -22,7 +23,7 @@ from bench.figures.metrics import measured
 from bench.results.record import Samples
 from bench.results.samples import pack
 from bench.results.telemetry import EnergyFigure, SensorRecord, Telemetry, Window
-from bench.results.trial import Metric, Trial
+from bench.results.trial import Metric, Part
 from bench.sensor import POWER, Recording, Scope, Sensor, SensorProbe
 from bench.sensor import SensorRecord as Read
 from bench.target import Resolved
@@ -82,16 +83,16 @@ class Meter:
         sampler.start()
         return sampler
 
-    def telemetry(self, trial: Trial, recording: Recording) -> Telemetry:
-        """Energy of the trial's windows and everything the sensors read."""
+    def telemetry(self, part: Part, recording: Recording) -> Telemetry:
+        """Energy of the part's windows and everything the sensors read."""
         merged = self._with_idle(recording.since(self.origin_ns))
-        windows = trial.windows
+        windows = part.windows
         told = figures(
             merged,
             windows,
             self._idle_window,
-            repeat_s=_repeat_s(trial),
-            timing_items_per_s=_timing_rate(trial),
+            repeat_s=_repeat_s(part),
+            timing_items_per_s=_timing_rate(part),
         )
         if not self._alone:
             told = tuple(map(_of_several, told))
@@ -183,19 +184,19 @@ def _why_not(probe: SensorProbe) -> str:
     )
 
 
-def _repeat_s(trial: Trial) -> float | None:
+def _repeat_s(part: Part) -> float | None:
     """Time of one sample of the windows' series: the period the device's load repeats with."""
-    for window in trial.windows:
-        series = trial.series.get(window.name)
+    for window in part.windows:
+        series = part.series.get(window.name)
         if series is not None and window.items:
             return (window.end_ns - window.start_ns) / 1e9 * series.items_per_sample / window.items
     return None
 
 
-def _timing_rate(trial: Trial) -> float | None:
+def _timing_rate(part: Part) -> float | None:
     """Items a second of the timing pass that the energy pass repeats; None for a single pass."""
-    for window in trial.windows:
-        series = trial.series.get(window.name)
+    for window in part.windows:
+        series = part.series.get(window.name)
         if series is None or series.stopped_by == "time":
             continue
         return series.items_per_sample * 1e9 / float(measured(series).mean())

@@ -13,6 +13,7 @@ from bench.language import units
 from bench.language.translate import tr
 from bench.report import format
 from bench.results.records import Case, Summary, TargetRecord
+from bench.results.trial import Fidelity
 
 RANKED_FROM = 3
 """Trials; fewer say nothing of the spread, so nothing is best by them."""
@@ -90,7 +91,7 @@ def _is_steady(case: Case, found: Summary) -> bool:
 
 def _short(case: Case) -> list[str]:
     """The series of which a trial ended short of samples."""
-    series = (one for trial in case.trials for one in trial.series.items())
+    series = (one for trial in case.trials for one in trial.every_series())
     return list(dict.fromkeys(name for name, one in series if one.stopped_by == "limit"))
 
 
@@ -147,7 +148,7 @@ def share_text(case: Case, target: TargetRecord | None) -> Text:
 
 def error(case: Case) -> Text:
     """The worst trial's relative error: `err 1.6e-6`, or `err NaN` for outputs not finite."""
-    seen = [trial.fidelity.relative_l2 for trial in case.trials if trial.fidelity]
+    seen = [one.relative_l2 for one in _checks(case)]
     if not seen:
         return Text(format.NONE)
     finite = [one for one in seen if one is not None]
@@ -157,10 +158,16 @@ def error(case: Case) -> Text:
 
 def agreement(case: Case) -> Text:
     """Of a classifier, the items whose largest output is the right one: `top-1 4 of 4`."""
-    checks = [trial.fidelity for trial in case.trials if trial.fidelity]
-    seen = [(one.top1_agreement, one.items) for one in checks if one.top1_agreement is not None]
+    checked = _checks(case)
+    seen = [(one.top1_agreement, one.items) for one in checked if one.top1_agreement is not None]
     if not seen:
         return Text(format.NONE)
     worst, items = min(seen)
     # rounded down: an item that agreed in some of its copies in a batch did not agree
     return Text(tr(f"top-1 {int(worst * items + 1e-9)} of {items}"))
+
+
+def _checks(case: Case) -> list[Fidelity]:
+    """How right the outputs were, of every part that came to be checked."""
+    parts = (part for trial in case.trials for part in trial.parts)
+    return [part.fidelity for part in parts if part.fidelity]

@@ -141,9 +141,10 @@ def _energy(cases: Sequence[Case], targets: Mapping[str, TargetRecord]) -> Itera
 
 def _no_energy(trial: Trial, device: str) -> str | None:
     """Why a trial has no energy of its own device; None where it has."""
-    if trial.telemetry is None:
+    read = [part.telemetry for part in trial.parts if part.telemetry is not None]
+    if not read:
         return "no sensor was read during the trial"
-    own = [figure for figure in trial.telemetry.figures if figure.device == device]
+    own = [figure for one in read for figure in one.figures if figure.device == device]
     if any(figure.valid for figure in own):
         return None
     said = (figure.reason for figure in own)

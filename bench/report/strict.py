@@ -21,5 +21,5 @@ def is_doubtful(results: Results) -> bool:
 def _is_unsure(case: Case) -> bool:
     if scenarios.is_unsteady(case) or case.batch_search_end == "cut-short":
         return True
-    series = [one for trial in case.trials for one in trial.series.values()]
+    series = [one for trial in case.trials for _, one in trial.every_series()]
     return any(one.stopped_by == "limit" for one in series)

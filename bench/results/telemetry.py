@@ -1,4 +1,4 @@
-"""Power and energy of a trial: what the sensors read, and the figures from it."""
+"""Power and energy beside a part of a trial: what the sensors read, and the figures from it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class EnergyFigure:
-    """Energy of the trial's windows as one sensor tells it; see bench.energy.figures."""
+    """Energy of the part's windows as one sensor tells it; see bench.energy.figures."""
 
     sensor: Name
     """The sensor that told it."""
@@ -118,7 +118,7 @@ class SensorRecord(Record):
 
 
 class Telemetry(Record):
-    """Power and energy of a trial, and the raw readings behind them."""
+    """Power and energy beside a part of a trial, and the raw readings behind them."""
 
     # figures are computed from what foreign sensors told, and nothing has looked at them before
     model_config = ConfigDict(revalidate_instances="always")

@@ -1,8 +1,11 @@
-"""A trial: one execution of a case in a fresh process, with all its samples."""
+"""A trial: one execution of a case. Its parts: what each worker process did, with all samples."""
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterator
+from typing import Annotated, Literal
+
+from pydantic import FailFast, Field
 
 from bench.bounds import Amount, Count, Name, Share, Text
 from bench.results.record import Few, Record, Samples
@@ -57,7 +60,7 @@ class Metric(Record):
 
 
 class Clock(Record):
-    """The clock of the trial, measured in the trial."""
+    """The clock of a part, measured in it."""
 
     source: Literal["perf_counter_ns", "simulated"]
     """The host's monotonic clock, or a simulated device's own time."""
@@ -128,26 +131,17 @@ class PlacementRecord(Record):
     """Share of nodes that ran where they were wanted, 0 to 1."""
 
 
-class Trial(Record):
-    """One execution of a case in a fresh process."""
+class Part(Record):
+    """What one worker process did in a trial."""
 
-    index: Count
-    """Number of the trial within its case, from 0."""
-    position: Count | None
-    """Place in the run's order of all trials; null of a trial that the run was stopped in, which
-    counts as not run."""
+    target: Name
+    """One of the file's targets."""
     status: Status
     """How it ended."""
     reason: Text | None = None
     """One sentence where the status is not `ok`."""
     stderr_tail: Text | None = None
     """The end of what the worker printed, where it did not end well."""
-    started_at: Name
-    """UTC, ISO 8601."""
-    wall_s: Amount | None
-    """From starting the worker to its end; null where that was not seen."""
-    parent_cpu_share: Amount | None = None
-    """CPU time the waiting parent used, as a share of the trial's wall time."""
     process_id: Count | None = None
     """Of the worker."""
     clock: Clock | None = None
@@ -170,5 +164,34 @@ class Trial(Record):
     """Power and energy; null: no sensor is readable."""
     facts: dict[Name, Text] = {}
     """What the backend really set: data type, memory format, compile mode, provider options."""
+
+
+class Trial(Record):
+    """One execution of a case in fresh processes, one a part."""
+
+    index: Count
+    """Number of the trial within its case, from 0."""
+    position: Count | None
+    """Place in the run's order of all trials; null of a trial that the run was stopped in, which
+    counts as not run."""
+    status: Status
+    """`ok` only if every part is, else that of the first part that is not."""
+    reason: Text | None = None
+    """One sentence where the status is not `ok`; of several parts it begins with the target of that
+    part."""
+    started_at: Name
+    """UTC, ISO 8601."""
+    wall_s: Amount | None
+    """From starting the workers to the end of the last; null where that was not seen."""
+    parent_cpu_share: Amount | None = None
+    """CPU time the waiting parent used, as a share of the trial's wall time."""
+    parts: Annotated[list[Part], Field(max_length=64), FailFast()] = []
+    """One a worker process, in the order of the case's targets; empty of a trial that the run was
+    stopped in."""
     metrics: dict[Name, Metric] = {}
-    """Figures derived from the samples above, by name; the name ends with the unit."""
+    """Figures derived from the samples of all parts, by name; the name ends with the unit."""
+
+    def every_series(self) -> Iterator[tuple[str, Series]]:
+        """The series of all parts, each with its name."""
+        for part in self.parts:
+            yield from part.series.items()

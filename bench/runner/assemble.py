@@ -20,7 +20,7 @@ from bench.results.records import (
 )
 from bench.results.trial import Status
 from bench.runner import trial
-from bench.runner.judge import items_per_run
+from bench.runner.judge import flops_per_item, items_per_run
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
 from bench.runner.warn import run_warnings
@@ -119,7 +119,7 @@ def _case(case: PlannedCase, state: CaseState, plan: Plan, planned: int) -> Case
         batch_search_reason=search.reason if search else None,
         items_per_run=items,
         parameters=case.card.parameters,
-        flops_per_item=case.card.flops_of(axes),
+        flops_per_item=flops_per_item(case, state.batch),
         bytes_per_item=case.card.bytes_of(axes),
         weight_bytes=case.card.weight_bytes,
         onnx_sha256=state.onnx_sha256,

@@ -20,7 +20,7 @@ LEAD_NS = 20_000_000
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Task:
     """What one child is to do, and who is told of it."""
 
     module: str
@@ -33,17 +33,17 @@ class Part:
     on_end: Callable[[Outcome], None]
 
 
-def run(parts: Sequence[Part], descriptors: Sequence[int] = ()) -> None:
-    """Do all parts, in children that inherit `descriptors`, until each has ended.
+def run(tasks: Sequence[Task], descriptors: Sequence[int] = ()) -> None:
+    """Do all tasks, in children that inherit `descriptors`, until each has ended.
 
-    Raises HetbenchError where no process could be started, and whatever a part's `on_event` and
+    Raises HetbenchError where no process could be started, and whatever a task's `on_event` and
     `on_end` raise, KeyboardInterrupt too, after every child was ended.
     """
     children: list[Child] = []
     try:
-        for part in parts:
+        for task in tasks:
             children.append(
-                process.start(part.module, part.job, part.limit_s, part.env, descriptors)
+                process.start(task.module, task.job, task.limit_s, task.env, descriptors)
             )
     except BaseException:
         for child in children:
@@ -55,11 +55,11 @@ def run(parts: Sequence[Part], descriptors: Sequence[int] = ()) -> None:
         if event["event"] == "ready":
             line.is_ready(place)
         else:
-            parts[place].on_event(event)
+            tasks[place].on_event(event)
 
     def on_end(place: int, outcome: Outcome) -> None:
         line.has_gone(place)
-        parts[place].on_end(outcome)
+        tasks[place].on_end(outcome)
 
     process.follow(children, on_event, on_end)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
-from bench.runner import options, parallel, trial
+from bench.runner import options, parallel, part
 from bench.runner.execute import SEARCH_TIMEOUT_FACTOR
 from bench.runner.plan import Plan, Step
 from bench.suite import Case
@@ -51,10 +51,10 @@ def estimate(plan: Plan, steps: Sequence[Step], powered: Collection[str]) -> Dur
         case = cases[name]
         if case.batch is None:
             about_s += _start_s(case) + SEARCH_S
-            at_most_s += trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
+            at_most_s += part.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
     for together in parallel.rounds(plan, steps):
         chosen = [cases[step.case_id] for step in together]
-        at_most_s += max(trial.timeout_s(case) for case in chosen)
+        at_most_s += max(part.timeout_s(case) for case in chosen)
         about_s += max(
             _start_s(case)
             # a simulated device's time is not ours, unless it keeps to the wall clock

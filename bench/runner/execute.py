@@ -13,9 +13,10 @@ from typing import Any
 from bench.energy.meter import Meter
 from bench.results.records import BatchPoint
 from bench.results.trial import Trial
-from bench.runner import parallel, preparing, trial
+from bench.runner import parallel, part, preparing, trial
 from bench.runner.journal import Journal
 from bench.runner.listener import Listener
+from bench.runner.part import Worker
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState, Search, choose, remaining
 from bench.runner.trial import Attempt
@@ -60,18 +61,11 @@ def execute(
             for number, step in enumerate(together, done):
                 case = cases[step.case_id]
                 listener.trial_started(case, step.index, number, len(plan.order))
-                running.append(
-                    Attempt(
-                        case,
-                        plan.target(case),
-                        states[case.id],
-                        step.index,
-                        positions[step],
-                        plan.seed,
-                        meters[case.target],
-                        listener,
-                    )
+                worker = Worker(
+                    *(case, plan.target(case), states[case.id]),
+                    *(plan.seed, meters[case.target], listener),
                 )
+                running.append(Attempt(case, [worker], step.index, positions[step]))
             trial.run(list(running), finish)
     except KeyboardInterrupt:
         for attempt in running:
@@ -149,8 +143,8 @@ def search(
         elif event["event"] == "end":
             end.update(event)
 
-    limit = trial.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
-    job = asdict(trial.job(case, target, state, plan.seed, meter, power=False))
+    limit = part.timeout_s(case) * SEARCH_TIMEOUT_FACTOR
+    job = asdict(part.job(case, target, state, plan.seed, meter, power=False))
     try:
         outcome = process.run("bench.worker.search", job, on_event, limit, target.environment)
     except KeyboardInterrupt:

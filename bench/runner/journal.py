@@ -28,7 +28,7 @@ from bench.settings import toml
 from bench.system.files import cannot_write, make_folder, numbered
 
 KIND = "hetbench-journal"
-VERSION = 2
+VERSION = 3
 SUFFIX = ".journal"
 _SUM = 16
 """Hex digits of a line's checksum."""

@@ -15,7 +15,7 @@ from typing import Any, get_args
 
 from bench.errors import CannotWrite, HetbenchError
 from bench.results.trial import Status
-from bench.runner import trial
+from bench.runner import part
 from bench.runner.listener import Listener
 from bench.runner.plan import Plan
 from bench.runner.state import CaseState
@@ -121,7 +121,7 @@ def _damaged(state: CaseState) -> str | None:
 def limit_s(plan: Plan, case: Case) -> float:
     """Most time that a case may be prepared. A person's own model gets that of a trial, which
     runs it more often than its preparing does."""
-    return trial.timeout_s(case) if plan.onnx else CASE_TIMEOUT_S
+    return part.timeout_s(case) if plan.onnx else CASE_TIMEOUT_S
 
 
 def _child(plan: Plan, cases: list[Case], events: Events) -> None:

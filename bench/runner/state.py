@@ -109,10 +109,11 @@ def last_ns(states: Mapping[str, CaseState]) -> int:
     ends = [0]
     for state in states.values():
         for trial in state.trials.values():
-            if trial.clock is not None and trial.clock.source != "simulated":
-                # its sensors read on after its last series, but not after its own end
-                rest_ns = round(1e9 * (trial.wall_s or 0.0))
-                ends += [series.end_ns + rest_ns for series in trial.series.values()]
+            # the sensors read on after the last series, but not after the trial's own end
+            rest_ns = round(1e9 * (trial.wall_s or 0.0))
+            for part in trial.parts:
+                if part.clock is not None and part.clock.source != "simulated":
+                    ends += [series.end_ns + rest_ns for series in part.series.values()]
     return max(ends)
 
 

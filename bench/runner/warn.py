@@ -38,7 +38,7 @@ def _unsettled(cases: Sequence[Case]) -> Iterator[str]:
     ran = {case.id: (case, _explored(case)) for case in cases}
     ran = {name: (case, good) for name, (case, good) in ran.items() if good}
     restless = sum(
-        not all(series.steady for trial in good for series in trial.series.values())
+        not all(series.steady for trial in good for _, series in trial.every_series())
         for _, good in ran.values()
     )
     if restless:
@@ -72,7 +72,7 @@ def _explored(case: Case) -> list[Trial]:
     return [
         trial
         for trial in case.trials
-        if trial.status == "ok" and all(s.stopped_by != "time" for s in trial.series.values())
+        if trial.status == "ok" and all(s.stopped_by != "time" for _, s in trial.every_series())
     ]
 
 
@@ -96,9 +96,10 @@ def _case_warnings(case: Case) -> Iterator[str]:
         )
     fewest: dict[str, int] = {}
     for trial in case.trials:
-        if trial.telemetry is not None:
-            yield from trial.telemetry.warnings
-        for name, series in trial.series.items():
+        for part in trial.parts:
+            if part.telemetry is not None:
+                yield from part.telemetry.warnings
+        for name, series in trial.every_series():
             if series.stopped_by == "limit":
                 n = series.samples.n - series.warmup
                 fewest[name] = min(n, fewest.get(name, n))

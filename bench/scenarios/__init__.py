@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Sequence
 from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bench.results.records import Case, Summary
-    from bench.results.trial import Metric, Trial
+    from bench.results.trial import Metric, Part
     from bench.scenarios.scenario import Scenario
 
 _SHARED = {"collect", "scenario"}
@@ -32,20 +33,25 @@ def get(name: str) -> Scenario:
     return scenario
 
 
-def derive(name: str, trial: Trial, flops_per_item: int | None) -> dict[str, Metric]:
-    """Every metric that follows from the samples of a trial of the scenario.
+def derive(
+    name: str, parts: Sequence[Part], flops_per_item: Sequence[int | None]
+) -> dict[str, Metric]:
+    """Every metric that follows from the samples of a trial's parts, and the FLOPs of an item of
+    each. The device's own events are a figure of the trial where it has one part.
 
-    Raises ValueError where it holds none, or others than the scenario's.
+    Raises ValueError where it holds no samples, or others than the scenario's.
     """
     from bench.figures import metrics
+    from bench.scenarios.scenario import Seen
 
     if name not in names():
         raise ValueError(f"there is no scenario {name!r}")
+    pairs = zip(parts, flops_per_item, strict=True)
     try:
-        found = get(name).figures(trial.series, flops_per_item)
+        found = get(name).figures([Seen(part.series, flops) for part, flops in pairs])
     except KeyError as error:
         raise ValueError(f"it holds no series {error}") from error
-    return found | metrics.device_events(trial.device_event_ns)
+    return found | metrics.device_events(parts[0].device_event_ns if len(parts) == 1 else None)
 
 
 def headline(case: Case) -> tuple[str, Summary | None]:

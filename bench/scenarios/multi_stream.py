@@ -4,7 +4,7 @@ last one are on the host, as of a car with eight cameras.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,10 +12,10 @@ import numpy as np
 from bench.bounds import Count
 from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric, Series
+from bench.results.trial import Metric
 from bench.scenarios import scenario
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
-from bench.scenarios.scenario import Scenario
+from bench.scenarios.scenario import Scenario, Seen, only
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +51,10 @@ def observe(load: Load, options: Options) -> Observations:
     return Observations({"query": seen}, windows)
 
 
-def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Percentiles of a query's latency."""
-    return metrics.latency(series["query"], flops_per_item)
+    seen = only(parts)
+    return metrics.latency(seen.series["query"], seen.flops_per_item)
 
 
 SCENARIO = Scenario(observe=observe, figures=figures, headline="latency_p50_ns", options=Options)

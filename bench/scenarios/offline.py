@@ -7,15 +7,15 @@ runs queued back to back; `end_to_end_round` stages and fetches every run.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric, Series
+from bench.results.trial import Metric
 from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
-from bench.scenarios.scenario import Options, Scenario
+from bench.scenarios.scenario import Options, Scenario, Seen, only
 
 ROUND_S = 0.05
 """Least length of a round: long enough that its two synchronizations do not show."""
@@ -68,12 +68,13 @@ def runs_per_round(load: Load) -> int:
     return min(math.ceil(ROUND_S * 1e9 / once), 10_000)
 
 
-def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Items over time, on inputs that lie on the device and from host to host."""
+    seen = only(parts)
     return {
-        **metrics.throughput("throughput", series["round"]),
-        **metrics.throughput("throughput_end_to_end", series["end_to_end_round"]),
-        **metrics.achieved(series["round"], flops_per_item),
+        **metrics.throughput("throughput", seen.series["round"]),
+        **metrics.throughput("throughput_end_to_end", seen.series["end_to_end_round"]),
+        **metrics.achieved(seen.series["round"], seen.flops_per_item),
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -24,6 +24,22 @@ class Options:
     def __post_init__(self) -> None:
         if not 0 <= self.trials <= 1000:
             raise ValueError("trials must be 1 to 1000")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What the worker of one part saw, as figures are computed from it."""
+
+    series: Mapping[str, Series]
+    flops_per_item: int | None
+    """Of an item of that part; None where its operations are not known."""
+
+
+def only(parts: Sequence[Seen]) -> Seen:
+    """The part of a scenario that has one; raises ValueError for several."""
+    if len(parts) != 1:
+        raise ValueError(f"it holds {len(parts)} parts, and its scenario has one")
+    return parts[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,9 +67,10 @@ class Scenario:
 
     observe: Callable[[Load, Any], Observations]
     """Drives the session, with the scenario's options; returns a trial's raw observations."""
-    figures: Callable[[Mapping[str, Series], int | None], dict[str, Metric]]
-    """Metrics of a trial by name from its series and the FLOPs of an item: a pure function, so
-    that anyone can compute them again. Raises ValueError for series that hold no such samples."""
+    figures: Callable[[Sequence[Seen]], dict[str, Metric]]
+    """Metrics of a trial by name from what its parts saw: a pure function, so that anyone can
+    compute them again. Raises ValueError for series that hold no such samples, and KeyError where
+    there is no such series."""
     headline: str
     """The metric that a case is known by: progress and tables show it."""
     tunes: Literal["batch"] | None = None

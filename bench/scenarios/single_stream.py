@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 
 import numpy as np
 
 from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric, Series
+from bench.results.trial import Metric
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
-from bench.scenarios.scenario import Options, Scenario
+from bench.scenarios.scenario import Options, Scenario, Seen, only
 
 
 def observe(load: Load, options: Options) -> Observations:
@@ -31,9 +31,10 @@ def observe(load: Load, options: Options) -> Observations:
     return Observations({"latency": seen}, windows)
 
 
-def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Percentiles of the latency."""
-    return metrics.latency(series["latency"], flops_per_item)
+    seen = only(parts)
+    return metrics.latency(seen.series["latency"], seen.flops_per_item)
 
 
 SCENARIO = Scenario(observe=observe, figures=figures, headline="latency_p50_ns")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.bounds import Amount, Count
 from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric, Series
+from bench.results.trial import Metric
 from bench.scenarios import offline, scenario
 from bench.scenarios.collect import Load, Observations, Observed, Steady, warm_up
-from bench.scenarios.scenario import Length, Scenario
+from bench.scenarios.scenario import Length, Scenario, Seen, only
 from bench.suite import Measure
 
 MAX_ROUNDS = 100_000
@@ -61,14 +61,15 @@ def observe(load: Load, options: Options) -> Observations:
     return Observations({"round": seen}, [window])
 
 
-def figures(series: Mapping[str, Series], flops_per_item: int | None) -> dict[str, Metric]:
+def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Items over time, at first and at last. What is left at the end is what a case is known by: a
     median over all of it would rank a device that throttles by its first minutes."""
-    rounds = series["round"]
+    seen = only(parts)
+    rounds = seen.series["round"]
     return {
         **metrics.throughput("throughput", rounds),
         **metrics.over_time(rounds),
-        **metrics.achieved(rounds, flops_per_item),
+        **metrics.achieved(rounds, seen.flops_per_item),
     }
 
 

@@ -20,9 +20,12 @@ from bench.axes import label
 from bench.figures.metrics import summarize
 from bench.results import file as results_file
 from bench.results.records import SCHEMA_VERSION
-from bench.results.trial import Metric
+from bench.results.trial import Metric, Part
 from bench.suite import BOUNDS
 from bench.system import files
+
+OF_A_PART = [name for name in Part.model_fields if name not in ("target", "status", "reason")]
+"""What a trial held itself when it was of one worker."""
 
 
 def migrated(document: dict[str, Any]) -> dict[str, Any]:
@@ -56,6 +59,12 @@ def _case(case: dict[str, Any], bounds: dict[str, float]) -> None:
         model, precision, batch, rest = case["id"].split("/", 3)
         sizes = label(None if batch == "auto" else case["batch"], case["axes"])
         case["id"] = "/".join((model, precision, sizes, rest))
+    for trial in case["trials"]:
+        if "parts" not in trial:  # it was of one worker, which was the trial
+            part = {key: trial.pop(key) for key in OF_A_PART if key in trial}
+            ends = {"status": trial["status"], "reason": trial["reason"]}
+            ran = trial["position"] is not None
+            trial["parts"] = [{"target": case["target"], **ends, **part}] if ran else []
     good = [trial["metrics"] for trial in case["trials"] if trial["status"] == "ok"]
     figures = [{name: Metric(**one) for name, one in metrics.items()} for metrics in good]
     summary = summarize(figures, bounds)
@@ -75,20 +84,21 @@ def _from_the_start(document: dict[str, Any]) -> None:
     trials = [trial for case in document["cases"] for trial in case["trials"]]
     began = datetime.fromisoformat(document["run"]["started_at"])
     origins = [
-        min(one["start_ns"] for one in trial["series"].values())
+        min(one["start_ns"] for one in part["series"].values())
         - round((datetime.fromisoformat(trial["started_at"]) - began).total_seconds() * 1e9)
         for trial in trials
-        if trial["series"] and trial["clock"]["source"] != "simulated"
+        for part in trial["parts"]
+        if part["series"] and part["clock"]["source"] != "simulated"
     ]
     hour_ns = 3600 * 10**9
     origin_ns = min(origins, default=0)
     if origin_ns < hour_ns:  # they count from the run's start already
         return
-    for trial in trials:
-        for one in (*trial["series"].values(), *trial["windows"]):
+    for part in (part for trial in trials for part in trial["parts"]):
+        for one in (*part["series"].values(), *part["windows"]):
             one["start_ns"] -= origin_ns
             one["end_ns"] -= origin_ns
-        if trial["telemetry"] is not None:
+        if part["telemetry"] is not None:
             raise ValueError("the stamps of sensors are packed; no such file was ever kept")
 
 

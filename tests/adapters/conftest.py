@@ -71,6 +71,7 @@ def case_of(
     (case,) = answer.json["results"]["cases"]
     print(f"{case['id']}: {case['status']}, {case['reason'] or 'no remark'}")
     for trial in case["trials"]:
-        print({key: trial[key] for key in ("reason", "placement", "fidelity", "cold_start")})
+        for part in trial["parts"]:
+            print({key: part[key] for key in ("reason", "placement", "fidelity", "cold_start")})
         print({name: one["value"] for name, one in trial["metrics"].items()})
     return case

@@ -18,4 +18,4 @@ def test_a_run_on_the_cpu_instead_is_invalid(hetbench: Command) -> None:
     case = case_of(hetbench, "onnxruntime@ggml:0", "resnet8", "fp32", *ADAPTER)
     assert case["status"] == "invalid"
     assert case["reason"].startswith("ran on CPU: ")
-    assert set(case["trials"][0]["placement"]["nodes"]) == {"CPUExecutionProvider"}
+    assert set(case["trials"][0]["parts"][0]["placement"]["nodes"]) == {"CPUExecutionProvider"}

@@ -22,7 +22,7 @@ def test_the_device_is_listed(hetbench: Command) -> None:
 def test_models_run_on_the_npu_alone(hetbench: Command, model: str, precision: str) -> None:
     case = case_of(hetbench, TARGET, model, precision)
     assert case["status"] == "ok", case["reason"]
-    placement = case["trials"][0]["placement"]
+    placement = case["trials"][0]["parts"][0]["placement"]
     assert set(placement["nodes"]) == {"QNNExecutionProvider"}
     assert placement["proof"] == "graph assignment"
 

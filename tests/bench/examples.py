@@ -10,7 +10,7 @@ from bench.figures.metrics import latency, summarize
 from bench.results.record import Samples
 from bench.results.records import SCHEMA_VERSION, Case, Results
 from bench.results.samples import pack
-from bench.results.trial import Series, Trial
+from bench.results.trial import Part, Series, Trial
 from bench.suite import Measure
 from bench.system.environment import Environment
 
@@ -38,9 +38,26 @@ def series(values: Sequence[int], warmup: int = 0, items: int = 1, **fields: Any
     )
 
 
+def timed(index: int = 0) -> Series:
+    """100 latencies around a millisecond, and ten of warm-up."""
+    return series([1_000_000 + 100 * (7 * i % 100) + index for i in range(110)], warmup=10)
+
+
+def part(index: int = 0, **fields: Any) -> Part:
+    """What one worker did that ran."""
+    return Part(
+        **{
+            "target": "torch@cpu:0",
+            "status": "ok",
+            "series": {"latency": timed(index)},
+            **fields,
+        }
+    )
+
+
 def trial(index: int = 0, **fields: Any) -> Trial:
-    """A trial that ran, of 100 latencies around a millisecond."""
-    timed = series([1_000_000 + 100 * (7 * i % 100) + index for i in range(110)], warmup=10)
+    """A trial of one part, which ended as the trial did."""
+    ended = {key: fields[key] for key in ("status", "reason") if key in fields}
     return Trial(
         **{
             "index": index,
@@ -48,8 +65,8 @@ def trial(index: int = 0, **fields: Any) -> Trial:
             "status": "ok",
             "started_at": "2026-01-02T03:04:05+00:00",
             "wall_s": 1.5,
-            "series": {"latency": timed},
-            "metrics": latency(timed, 25_000_000),
+            "parts": [part(index, **ended)],
+            "metrics": latency(timed(index), 25_000_000),
             **fields,
         }
     )

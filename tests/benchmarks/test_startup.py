@@ -76,7 +76,7 @@ def test_weight_of_a_worker(target: str, bare: str, cli: Cli, report: Report) ->
     with the framework alone."""
     found = cli.json("run", "smoke", "-m", "ds-cnn", "-s", "single-stream", "-t", target, "-o", "r")
     (trial,) = found["cases"][0]["trials"]
-    ours = trial["memory"]["host_peak_bytes"]
+    ours = trial["parts"][0]["memory"]["host_peak_bytes"]
     card = registry.model("ds-cnn")
     path = str(prepare.onnx_file(card, "fp32", card.sizes(), ""))
     theirs = int(subprocess.check_output([sys.executable, "-c", LOOPS[bare], path], text=True))

@@ -66,7 +66,8 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     document: dict[str, Any] = json.loads((folder / "r.json").read_text())
     assert {case["status"] for case in document["cases"]} == {"ok", "unsupported"}
     trial = next(case for case in document["cases"] if case["trials"])["trials"][0]
-    trial |= {"status": "failed", "reason": "why", "stderr_tail": "tail"}
+    trial |= {"status": "failed", "reason": "why"}
+    trial["parts"][0] |= {"status": "failed", "reason": "why", "stderr_tail": "tail"}
     document["warnings"].append({"text": "a warning", "case": document["cases"][0]["id"]})
     for case in document["cases"]:
         case["reason"] = case["reason"] or "why"

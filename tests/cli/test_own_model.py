@@ -41,8 +41,8 @@ def test_it_runs_with_the_same_rules(cli: Cli, model: Path) -> None:
     assert [path.name.split("-", 1)[1] for path in (cli.folder / "results").glob("*.json")] == [
         "检测-2.json"
     ]
-    assert case["trials"][0]["fidelity"]["passed"]
-    assert case["trials"][0]["placement"]["share"] == 1.0
+    assert case["trials"][0]["parts"][0]["fidelity"]["passed"]
+    assert case["trials"][0]["parts"][0]["placement"]["share"] == 1.0
     assert case["parameters"] == 32
 
 

@@ -58,7 +58,7 @@ def test_an_unsupported_percentile_is_absent(cli: Cli, suite: Write) -> None:
 def test_warm_up_is_kept_and_marked(cli: Cli, suite: Write) -> None:
     target = "simulated+latency_us=1000+warmup_runs=30@sim:0"
     results = cli.json("run", suite(warmup_s=0.5), "-t", target)
-    series = results["cases"][0]["trials"][0]["series"]["latency"]
+    series = results["cases"][0]["trials"][0]["parts"][0]["series"]["latency"]
     assert series["warmup"] >= 30
     assert series["steady"]
     latency = results["cases"][0]["summary"]["latency_p50_ns"]["value"]

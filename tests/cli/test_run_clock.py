@@ -54,9 +54,10 @@ def integers(value: Any) -> Iterator[int]:
 
 def stamps(trial: dict[str, Any]) -> Iterator[int]:
     """Every reading of a clock in a trial."""
-    for one in (*trial["series"].values(), *trial["windows"]):
+    (part,) = trial["parts"]
+    for one in (*part["series"].values(), *part["windows"]):
         yield from (one["start_ns"], one["end_ns"])
-    telemetry = trial["telemetry"]
+    telemetry = part["telemetry"]
     yield from (telemetry["idle_start_ns"], telemetry["idle_end_ns"])
     for sensor in telemetry["sensors"]:
         yield from map(int, unpack(sensor["stamps_ns"]))
@@ -80,12 +81,13 @@ def test_stamps_count_from_the_start_of_the_run_not_of_the_machine(cli: Cli, sui
     assert max(integers(results)) < 2**53
     first, second = results["cases"][0]["trials"]
     for trial in (first, second):
-        assert trial["telemetry"]["figures"], "the simulated device has a power sensor"
+        assert trial["parts"][0]["telemetry"]["figures"], "the simulated device has a power sensor"
         assert min(stamps(trial)) >= 0 and max(stamps(trial)) <= took_ns
     # energy is integrated between the worker's stamps, over readings of the parent's sensors
-    figure = first["telemetry"]["figures"][0]
+    figure = first["parts"][0]["telemetry"]["figures"][0]
     assert figure["gross_j"] is not None and figure["readings"] > 0
-    assert first["series"]["latency"]["end_ns"] < second["series"]["latency"]["start_ns"]
+    before, after = (one["parts"][0]["series"]["latency"] for one in (first, second))
+    assert before["end_ns"] < after["start_ns"]
 
 
 def test_a_run_taken_up_after_a_restart_of_the_machine_goes_on_later(
@@ -109,8 +111,9 @@ def test_a_run_taken_up_after_a_restart_of_the_machine_goes_on_later(
     trials = read(cli.folder / "r.json")["cases"][0]["trials"]
     ordered = sorted(trials, key=lambda trial: trial["position"])
     ends = [
-        (trial["series"]["latency"]["start_ns"], trial["series"]["latency"]["end_ns"])
+        (part["series"]["latency"]["start_ns"], part["series"]["latency"]["end_ns"])
         for trial in ordered
+        for part in trial["parts"]
     ]
     assert ends == sorted(ends)
     assert all(left[1] < right[0] for left, right in pairwise(ends))

@@ -51,7 +51,7 @@ def test_each_end_has_its_name(
     assert case["status"] == status
     assert words in case["reason"]
     if status in ("crashed", "failed", "out-of-memory"):
-        assert f"simulated fault: {fault}" in case["trials"][0]["stderr_tail"]
+        assert f"simulated fault: {fault}" in case["trials"][0]["parts"][0]["stderr_tail"]
     assert "latency_p50_ns" not in case["summary"]
 
 
@@ -87,7 +87,7 @@ def test_a_hang_is_ended_and_not_tried_again(cli: Cli, suite: Write, fault: str)
     assert (case["status"], len(case["trials"])) == ("timeout", 1)
     assert "3 s" in case["reason"]
     with pytest.raises(ProcessLookupError):
-        os.kill(case["trials"][0]["process_id"], 0)
+        os.kill(case["trials"][0]["parts"][0]["process_id"], 0)
 
 
 def test_a_real_memory_limit(cli: Cli, suite: Write) -> None:

@@ -175,7 +175,7 @@ def test_an_interrupted_trial_has_no_figures(cli: Cli, suite: Write) -> None:
     assert document["journal"] == "r.json.journal"
     for trial in document["results"]["cases"][0]["trials"]:
         assert trial["status"] == "interrupted"
-        assert (trial["position"], trial["wall_s"], trial["process_id"]) == (None, None, None)
+        assert (trial["position"], trial["wall_s"], trial["parts"]) == (None, None, [])
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounting a small tmpfs needs root")

@@ -22,7 +22,7 @@ def named(*targets: str) -> list[str]:
 
 def span(case: Any, index: int) -> tuple[int, int]:
     """Start and end of a trial's series on the run's clock."""
-    series = case["trials"][index]["series"]["latency"]
+    series = case["trials"][index]["parts"][0]["series"]["latency"]
     return series["start_ns"], series["end_ns"]
 
 
@@ -39,7 +39,8 @@ def test_trials_of_two_targets_overlap_and_are_records_of_their_own(cli: Cli) ->
         for index, trial in enumerate(case["trials"]):
             planned = results["run"]["order"].index(f"{case['id']}#{index}")
             assert (trial["index"], trial["position"], trial["status"]) == (index, planned, "ok")
-    assert len({trial["process_id"] for case in (one, other) for trial in case["trials"]}) == 4
+    parts = [part for case in (one, other) for trial in case["trials"] for part in trial["parts"]]
+    assert len({part["process_id"] for part in parts}) == len(parts) == 4
 
 
 @pytest.mark.parametrize("phase", ["load", "run"])
@@ -74,7 +75,7 @@ def test_what_ends_the_run_loses_nothing_that_was_finished(cli: Cli, number: int
         ["ok", "ok"],
     ]
     for case in results["cases"]:
-        assert f'"process_id":{case["trials"][0]["process_id"]},'.encode() in kept
+        assert f'"process_id":{case["trials"][0]["parts"][0]["process_id"]},'.encode() in kept
 
 
 def test_targets_that_share_a_device_are_refused(cli: Cli) -> None:
@@ -111,7 +112,7 @@ def test_a_card_has_its_own_power_and_a_package_is_nobodys(
         args += ["--adapter", "own.toml", "--trust-adapter"]
     results = cli.json(*args, env={"HETBENCH_SIMULATED_STATE": str(cli.folder / "state")})
     for case, watts in zip(results["cases"], (50, 150), strict=True):
-        (figure,) = case["trials"][0]["telemetry"]["figures"]
+        (figure,) = case["trials"][0]["parts"][0]["telemetry"]["figures"]
         assert figure["scope"] == scope
         assert abs(figure["mean_w"] - watts) < 25
         why = "the package also powers the targets that were measured at the same time"

@@ -35,13 +35,13 @@ def test_smoke_on_every_runtime(cli: Cli, target: str) -> None:
     for case in results["cases"]:
         (trial,) = case["trials"]
         assert case["status"] == "ok", case["reason"]
-        assert trial["fidelity"]["passed"]
-        assert trial["fidelity"]["relative_l2"] < 1e-4
-        assert trial["cold_start"]["load_ns"] > 0
-        assert trial["memory"]["host_peak_bytes"] > 50e6
+        assert trial["parts"][0]["fidelity"]["passed"]
+        assert trial["parts"][0]["fidelity"]["relative_l2"] < 1e-4
+        assert trial["parts"][0]["cold_start"]["load_ns"] > 0
+        assert trial["parts"][0]["memory"]["host_peak_bytes"] > 50e6
         if PROVIDERS[target]:
-            assert trial["placement"]["share"] == 1.0
-            assert trial["placement"]["wanted"] == PROVIDERS[target]
+            assert trial["parts"][0]["placement"]["share"] == 1.0
+            assert trial["parts"][0]["placement"]["wanted"] == PROVIDERS[target]
             assert len(case["onnx_sha256"]) == 64
     (one,) = results["targets"]
     assert one["threads"] >= 1
@@ -51,7 +51,7 @@ def test_smoke_on_every_runtime(cli: Cli, target: str) -> None:
     stored = results_file.read(cli.folder / "r.json")
     for record in stored.cases:
         for trial_record in record.trials:
-            again = scenarios.derive(record.scenario, trial_record, record.flops_per_item)
+            again = scenarios.derive(record.scenario, trial_record.parts, [record.flops_per_item])
             assert trial_record.metrics == again
 
 
@@ -60,7 +60,7 @@ def test_low_precision(cli: Cli, precision: str) -> None:
     target = "onnxruntime@cpu:0" if precision == "int8" else "torch@cpu:0"
     args = ["run", "smoke", "-s", "single-stream", "-p", precision, "-t", target]
     (case,) = cli.json(*args)["cases"]
-    assert 1e-4 < case["trials"][0]["fidelity"]["relative_l2"] < 0.2
+    assert 1e-4 < case["trials"][0]["parts"][0]["fidelity"]["relative_l2"] < 0.2
 
 
 def test_a_precision_the_target_lacks_is_unsupported(cli: Cli) -> None:

@@ -86,7 +86,7 @@ def test_a_trial_goes_over_its_budget_for_its_least_samples(run: Run, suite: Wri
     args = suite(budget_s=0.2, least_s=0.1, warmup_s=0.0)
     results, _ = run(args, options="latency_us=20000+jitter=0.3")
     (trial,) = results["cases"][0]["trials"]
-    series = trial["series"]["latency"]
+    series = trial["parts"][0]["series"]["latency"]
     assert series["stopped_by"] == "extended"
     assert series["samples"]["n"] - series["warmup"] == 20
     assert not any("budgets" in text for text in warned(results))
@@ -115,7 +115,7 @@ def test_a_trial_with_fewer_samples_than_slots_is_ok(run: Run, suite: Write) -> 
     results, _ = run(args, options="latency_us=300000")
     (case,) = results["cases"]
     assert (case["status"], case["reason"]) == ("ok", None)
-    assert case["trials"][0]["series"]["latency"]["samples"]["n"] < 4
+    assert case["trials"][0]["parts"][0]["series"]["latency"]["samples"]["n"] < 4
     assert case["trials"][0]["metrics"]["device_event_p50_ns"]["value"] == 300e6
 
 
@@ -184,6 +184,6 @@ def test_a_sustained_load_is_not_told_to_warm_up_longer(run: Run) -> None:
     args = ["-b", "1", "--budget", "3"]
     short = "latency_us=1000+throttle_s=0.1+throttle_share=0.5"
     results, _ = run("smoke", "-s", "sustained", *args, options=short)
-    (series,) = results["cases"][0]["trials"][0]["series"].values()
+    (series,) = results["cases"][0]["trials"][0]["parts"][0]["series"].values()
     assert not series["steady"]
     assert not any("warmup_s" in text or "--budget" in text for text in warned(results))

@@ -25,8 +25,8 @@ def test_large_models(cli: Cli, model: str, precision: str) -> None:
     for case in results["cases"]:
         (trial,) = case["trials"]
         assert case["status"] == "ok", case["reason"]
-        assert trial["fidelity"]["passed"]
-        assert trial["memory"]["device_peak_bytes"] > case["weight_bytes"] / 2
+        assert trial["parts"][0]["fidelity"]["passed"]
+        assert trial["parts"][0]["memory"]["device_peak_bytes"] > case["weight_bytes"] / 2
         assert trial["metrics"]["device_event_p50_ns"]["value"] > 0
     assert results["targets"][0]["device"]["vendor"] == "NVIDIA"
 
@@ -35,7 +35,9 @@ def test_the_energy_counter_agrees_with_integrated_power(cli: Cli) -> None:
     args = ["-m", "bert-large", "-p", "bf16", "-s", "sustained", "-b", "32"]
     results = cli.json(*RUN, "--budget", "60", *args, timeout=800)
     (trial,) = results["cases"][0]["trials"]
-    (figure, *_) = trial["telemetry"]["figures"]
+    (figure, *_) = trial["parts"][0]["telemetry"]["figures"]
     assert figure["valid"], figure["reason"]
     assert figure["mean_w"] > figure["idle_w"]
-    assert not [text for text in trial["telemetry"]["warnings"] if "disagreement" in text]
+    assert not [
+        text for text in trial["parts"][0]["telemetry"]["warnings"] if "disagreement" in text
+    ]

@@ -19,9 +19,10 @@ from bench.results import file as results_file
 from bench.results.records import Summary
 from bench.results.telemetry import EnergyFigure
 from bench.results.trial import Metric
+from bench.scenarios.scenario import Seen
 from bench.suite import BOUNDED
 
-from ..examples import results, samples, series, trial
+from ..examples import part, results, samples, series
 
 MS = 1_000_000
 
@@ -53,8 +54,8 @@ def test_a_suite_may_bound_every_metric_but_changes_in_percent() -> None:
     """What no metric is called would bound nothing, and is refused."""
     names = ("latency", "query", "round", "end_to_end_round")
     made = dict.fromkeys(names, series([MS] * 5000))
-    one = trial(series=made, device_event_ns=samples([MS] * 9))
-    known = {metric for name in scenarios.names() for metric in scenarios.derive(name, one, 1)}
+    one = part(series=made, device_event_ns=samples([MS] * 9))
+    known = {metric for name in scenarios.names() for metric in scenarios.derive(name, [one], [1])}
     numbers = {one.name: 1.0 for one in fields(EnergyFigure)}
     figure = SimpleNamespace(**{**numbers, "device": "cpu:0", "readings": 9})
     telemetry: Any = SimpleNamespace(figures=[figure])
@@ -93,7 +94,7 @@ def test_resident_and_end_to_end_throughput_are_measured_apart() -> None:
         "round": series([10 * MS] * 8, items=4),
         "end_to_end_round": series([20 * MS] * 8, items=4),
     }
-    found = scenarios.get("offline").figures(both, None)
+    found = scenarios.get("offline").figures([Seen(both, None)])
     assert found["throughput_items_per_s"].value == pytest.approx(400)
     assert found["throughput_end_to_end_items_per_s"].value == pytest.approx(200)
     assert not any(name.startswith("latency") for name in found)
@@ -126,8 +127,8 @@ def test_device_time_stands_beside_host_time() -> None:
     latency = series([2 * MS] * 8)
     found = scenarios.derive(
         "single-stream",
-        trial(series={"latency": latency}, device_event_ns=samples([1 * MS] * 20)),
-        None,
+        [part(series={"latency": latency}, device_event_ns=samples([1 * MS] * 20))],
+        [None],
     )
     assert found["device_event_p50_ns"].value == MS
     assert found["latency_p50_ns"].value == 2 * MS
@@ -188,9 +189,11 @@ def test_a_change_in_percent_is_averaged_as_it_is() -> None:
 
 def test_nothing_comes_of_nothing() -> None:
     with pytest.raises(ValueError, match="it holds no series 'latency'"):
-        scenarios.derive("single-stream", trial(series={}), None)
+        scenarios.derive("single-stream", [part(series={})], [None])
     with pytest.raises(ValueError, match="there is no scenario 'solo'"):
-        scenarios.derive("solo", trial(), None)
+        scenarios.derive("solo", [part()], [None])
+    with pytest.raises(ValueError, match="it holds 2 parts, and its scenario has one"):
+        scenarios.derive("single-stream", [part(), part()], [None, None])
     assert summarize([]) == {}
 
 
@@ -199,7 +202,7 @@ def test_every_figure_of_a_file_can_be_computed_again(tmp_path: Path) -> None:
     path.write_text(results_file.dumps(results()))
     stored = results_file.read(path).cases[0]
     for one in stored.trials:
-        again = scenarios.derive(stored.scenario, one, stored.flops_per_item)
+        again = scenarios.derive(stored.scenario, one.parts, [stored.flops_per_item])
         assert again == one.metrics
         assert again["latency_p50_ns"].value > 0
     assert summarize([trial.metrics for trial in stored.trials]) == stored.summary

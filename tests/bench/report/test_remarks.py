@@ -48,10 +48,12 @@ def telemetry(**figure: Any) -> Telemetry:
 
 
 def test_energy_that_was_asked_for_and_is_not_there_is_told_per_target() -> None:
-    short = examples.trial(telemetry=telemetry(reason="the load ran for 1.0 s; 5 s are needed"))
-    none = examples.trial(telemetry=telemetry())
+    short = examples.trial(
+        parts=[examples.part(telemetry=telemetry(reason="the load ran for 1.0 s; 5 s are needed"))]
+    )
+    none = examples.trial(parts=[examples.part(telemetry=telemetry())])
     energy = {LATENCY: summary(1e6), "joules_per_item": summary(0.1)}
-    held = examples.trial(telemetry=telemetry(reason=None, valid=True))
+    held = examples.trial(parts=[examples.part(telemetry=telemetry(reason=None, valid=True))])
     text = shown(
         results(
             [
@@ -117,8 +119,10 @@ def test_remarks_that_differ_in_their_figures_are_one_line() -> None:
 def short_of(name: str, *targets: str) -> list[Case]:
     """Cases of the targets; the trials of the first one's series of this name ended too soon."""
     plain = examples.trial(0)
-    series = {name: plain.series["latency"].model_copy(update={"stopped_by": "limit"})}
-    cut = plain.model_copy(update={"series": {**plain.series, **series}})
+    (part,) = plain.parts
+    series = {name: part.series["latency"].model_copy(update={"stopped_by": "limit"})}
+    short = part.model_copy(update={"series": {**part.series, **series}})
+    cut = plain.model_copy(update={"parts": [short]})
     first, *rest = (case(target) for target in targets)
     return [first.model_copy(update={"trials": [cut]}), *rest]
 

@@ -84,12 +84,11 @@ def test_intervals_that_reach_each_other_are_tied() -> None:
 
 
 def test_what_is_impossible_or_too_few_samples_is_not_ranked() -> None:
-    short = examples.trial(0)
-    series = {"latency": short.series["latency"].model_copy(update={"stopped_by": "limit"})}
+    series = {"latency": examples.timed().model_copy(update={"stopped_by": "limit"})}
     cut = case(
         "torch@cuda:0",
         summary={LATENCY: summary(1e5)},
-        trials=[short.model_copy(update={"series": series})],
+        trials=[examples.trial(parts=[examples.part(series=series)])],
     )
     others = [case("torch@cpu:0"), case("onnxruntime@cpu:0", summary={LATENCY: summary(3e6)})]
     found = results([cut, *others])
@@ -194,18 +193,17 @@ def test_the_share_of_the_datasheet() -> None:
 
 def test_fidelity_says_what_it_is() -> None:
     def trial(error: float | None, agreement: float | None) -> Any:
-        return examples.trial(
-            fidelity=Fidelity(
-                relative_l2=error,
-                top1_agreement=agreement,
-                not_finite=0 if error is not None else 3,
-                items=4,
-                tolerance_relative_l2=0.1,
-                tolerance_top1=None,
-                reference="fp32",
-                passed=True,
-            )
+        fidelity = Fidelity(
+            relative_l2=error,
+            top1_agreement=agreement,
+            not_finite=0 if error is not None else 3,
+            items=4,
+            tolerance_relative_l2=0.1,
+            tolerance_top1=None,
+            reference="fp32",
+            passed=True,
         )
+        return examples.trial(parts=[examples.part(fidelity=fidelity)])
 
     def said(*trials: Any) -> list[str]:
         return row(results([case("torch@cpu:0", trials=list(trials))]), "torch@cpu:0")[2:-1]
@@ -307,7 +305,7 @@ def test_whether_outputs_are_right_has_room_before_their_tail() -> None:
     )
     fields = {
         "summary": {LATENCY: summary(1e6, unsteady="two states"), "latency_p99_ns": summary(2e6)},
-        "trials": [examples.trial(fidelity=check)],
+        "trials": [examples.trial(parts=[examples.part(fidelity=check)])],
     }
     lines = shown(results([case("onnxruntime@cpu:0", **fields)]), 70).splitlines()
     (titles,) = (line for line in lines if line.startswith("  target"))

@@ -25,7 +25,7 @@ from bench.results.telemetry import SensorRecord, Telemetry
 from bench.results.trial import Trial
 from bench.sensor import Channel, Quantity
 
-from ..examples import results, samples, series, trial
+from ..examples import part, results, samples, series, trial
 
 TEXT = results().model_dump_json()
 DOCUMENT = json.loads(TEXT)
@@ -54,8 +54,9 @@ def bomb(n: int) -> dict[str, Any]:
 
 
 def bombs(document: dict[str, Any]) -> None:
-    one = {**document["cases"][0]["trials"][0]["series"]["latency"], "samples": bomb(4_000_000)}
-    document["cases"][0]["trials"][0]["series"] = {str(i): one for i in range(200)}
+    (part,) = document["cases"][0]["trials"][0]["parts"]
+    one = {**part["series"]["latency"], "samples": bomb(4_000_000)}
+    part["series"] = {str(i): one for i in range(200)}
 
 
 def many_cases(count: int) -> str:
@@ -93,13 +94,21 @@ ATTACKS: dict[str, tuple[Callable[[], str], str]] = {
         lambda: changed(lambda d: d["cases"][0].update(trials=d["cases"][0]["trials"] * 400)),
         "cases.0.trials: List should have at most 1000 items",
     ),
+    "parts": (
+        lambda: changed(
+            lambda d: d["cases"][0]["trials"][0].update(
+                parts=d["cases"][0]["trials"][0]["parts"] * 65
+            )
+        ),
+        "cases.0.trials.0.parts: List should have at most 64 items",
+    ),
     "targets": (lambda: changed(lambda d: d.update(targets=d["targets"] * 1_001)), "targets: List"),
     "cases": (lambda: many_cases(20_000), "cases: List should have at most 20000 items"),
     "samples": (lambda: changed(bombs), "its samples are more than 4 GiB when unpacked"),
     "records of unknown keys": (
         lambda: changed(
             lambda d: d["cases"][0]["trials"][0].update(
-                {key: {f"{i}": numbered(299) for i in range(64)} for key in ("series", "metrics")}
+                {key: {f"{i}": numbered(299) for i in range(64)} for key in ("parts", "metrics")}
             )
         ),
         " problems",
@@ -245,7 +254,7 @@ def full_trial() -> Trial:
         sampling_cpu_share=0.001,
         warnings=[],
     )
-    return trial(series={"latency": latency}, telemetry=telemetry)
+    return trial(parts=[part(series={"latency": latency}, telemetry=telemetry)])
 
 
 def test_the_largest_suite_on_a_node_of_eight_cards_is_within_the_limits() -> None:

@@ -26,7 +26,7 @@ class Seen:
     def __init__(self, do: str, limit_s: float = 60) -> None:
         self.events: dict[str, Event] = {}
         self.outcome: Outcome | None = None
-        self.part = crew.Part("runner_jobs", {"do": do}, limit_s, {}, self.take, self.end)
+        self.task = crew.Task("runner_jobs", {"do": do}, limit_s, {}, self.take, self.end)
 
     def take(self, event: Event) -> None:
         self.events[event["event"]] = event
@@ -42,7 +42,7 @@ class Seen:
 
 
 def run(*parts: Seen) -> None:
-    crew.run([one.part for one in parts])
+    crew.run([one.task for one in parts])
 
 
 def test_all_start_at_one_instant_that_none_has_missed() -> None:
@@ -87,7 +87,7 @@ def test_what_an_end_raises_ends_the_others() -> None:
     def full(outcome: Outcome) -> None:
         raise HetbenchError("the disk is full")
 
-    dead.part = crew.Part("runner_jobs", {"do": "die before"}, 60, {}, dead.take, full)
+    dead.task = crew.Task("runner_jobs", {"do": "die before"}, 60, {}, dead.take, full)
     with pytest.raises(HetbenchError, match="the disk is full"):
         run(dead, hanging)
     for one in (dead, hanging):

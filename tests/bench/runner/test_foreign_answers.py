@@ -17,10 +17,12 @@ from bench.energy.meter import Meter
 from bench.errors import HetbenchError, RefusedInput
 from bench.runner import crew, own_model, preparing, state, trial
 from bench.runner.listener import Listener
+from bench.runner.part import Worker
 from bench.system import process
 from bench.system.process import Event, Outcome
 from bench.target import Found
 
+from .. import examples
 from . import plans
 
 ENDED = Outcome(1, False, "", 1.0, 0.0, 7)
@@ -40,9 +42,9 @@ def says(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome = END
             on_event(json.loads(json.dumps(event)))
         return outcome
 
-    def work(parts: Sequence[crew.Part]) -> None:
-        for part in parts:
-            part.on_end(run(part.module, part.job, part.on_event, part.limit_s))
+    def work(tasks: Sequence[crew.Task]) -> None:
+        for task in tasks:
+            task.on_end(run(task.module, task.job, task.on_event, task.limit_s))
 
     def follow(children: Sequence[Any], on_event: Callable[[int, Event], None]) -> list[Outcome]:
         return [run("", {}, lambda event: on_event(0, event), 0.0)]
@@ -114,7 +116,8 @@ def run_trial(monkeypatch: pytest.MonkeyPatch, *events: Event, outcome: Outcome 
     states = state.fresh(plan)
     meter = Meter(plan.target(case), 0)
     target, listener = plan.target(case), Mock(spec=Listener)
-    attempt = trial.Attempt(case, target, states[case.id], 0, 0, 0, meter, listener)
+    worker = Worker(case, target, states[case.id], 0, meter, listener)
+    attempt = trial.Attempt(case, [worker], 0, 0)
     records: list[Any] = []
     trial.run([attempt], lambda attempt, record: records.append(record))
     return records[0]
@@ -142,6 +145,8 @@ def test_a_worker_that_says_too_much_at_once_did_not_time_out(
         {"event": "end", "status": "ok", "series": {"latency": {"samples": 7}}},
         {"event": "end", "status": "ok", "memory": {"host_peak_bytes": 2**53}},
         {"event": "end", "status": "ok", "index": 7},
+        {"event": "end", "status": "ok", "target": "torch@cuda:0", "series": {}},
+        {"event": "end", "status": "ok", "series": {"round": examples.timed().model_dump()}},
     ],
 )
 def test_an_odd_report_of_a_worker_fails_its_trial_alone(
@@ -150,6 +155,10 @@ def test_an_odd_report_of_a_worker_fails_its_trial_alone(
     record = run_trial(monkeypatch, event)
     assert record.status in ("failed", "crashed")
     assert record.index == 0
+    (part,) = record.parts
+    assert (part.target, part.process_id) == ("torch@cpu:0", ENDED.pid)
+    assert (part.status, part.reason) == (record.status, record.reason)
+    assert not part.series and not record.metrics
 
 
 @pytest.mark.parametrize(

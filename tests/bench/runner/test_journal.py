@@ -133,9 +133,9 @@ def test_damage_before_the_end_is_refused_and_nothing_is_cut(path: Path, plan: P
         (first(), "is not a journal of this version of hetbench"),
         (first(kind="hetbench-results"), "is not a journal of this version of hetbench"),
         (first(kind="hetbench-journal", version=1), "of this version of hetbench"),
-        (first(kind="hetbench-journal", version=2), "plan: None is not a table"),
-        (first(kind="hetbench-journal", version=2, plan={}), "plan: the key 'run_id' is"),
-        (first(kind="hetbench-journal", version=2, plan={"x": 1}), "plan.x: unknown key"),
+        (first(kind="hetbench-journal", version=3), "plan: None is not a table"),
+        (first(kind="hetbench-journal", version=3, plan={}), "plan: the key 'run_id' is"),
+        (first(kind="hetbench-journal", version=3, plan={"x": 1}), "plan.x: unknown key"),
     ],
 )
 def test_a_foreign_file_is_refused_and_left_alone(path: Path, data: bytes, said: str) -> None:

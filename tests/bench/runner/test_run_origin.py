@@ -11,7 +11,7 @@ import pytest
 from bench.results.trial import Clock
 from bench.runner import run, state
 
-from ..examples import series, trial
+from ..examples import part, series, trial
 from . import plans
 
 DAY_NS = 86_400 * 10**9
@@ -50,7 +50,9 @@ def test_the_last_stamp_counts_the_rest_of_its_trial_and_no_simulated_time() -> 
         Clock(source=source, resolution_ns=1, cost_ns=1.0)
         for source in ("perf_counter_ns", "simulated")
     )
+    early = {"latency": series([10], end_ns=500)}
+    late = {"latency": series([10], end_ns=10**15)}
     one = next(iter(states.values()))
-    one.add(trial(0, clock=host, wall_s=2.0, series={"latency": series([10], end_ns=500)}))
-    one.add(trial(1, clock=device, series={"latency": series([10], end_ns=10**15)}))
+    one.add(trial(0, wall_s=2.0, parts=[part(clock=host, series=early), part(clock=device)]))
+    one.add(trial(1, parts=[part(clock=device, series=late)]))
     assert state.last_ns(states) == 2 * 10**9 + 500

@@ -22,11 +22,10 @@ KINDS = ("latency", "round", "end_to_end_round")
 
 
 def trial(index: int, **fields: Any) -> Trial:
-    """A trial that may be of any of them."""
-    made = fields.pop("series", examples.trial(index).series)
-    return examples.trial(
-        index, series={kind: one for one in made.values() for kind in KINDS}, **fields
-    )
+    """A trial of one part, which may be of any of them."""
+    ended = {key: fields[key] for key in ("status", "reason") if key in fields}
+    part = examples.part(series=dict.fromkeys(KINDS, examples.timed(index)), **ended)
+    return examples.trial(index, parts=[part], **fields)
 
 
 @pytest.fixture
@@ -37,7 +36,7 @@ def plan() -> Plan:
 def measured(plan: Plan, step: Step, **fields: Any) -> Trial:
     """The trial of the step, with the figures of its case."""
     case = next(case for case in plan.cases if case.id == step.case_id)
-    return judge(trial(step.index, **fields), case, case.batch)
+    return judge(trial(step.index, **fields), case, case.batch, plan.target(case).device.id)
 
 
 def entry(step: Step, **fields: Any) -> dict[str, Any]:
@@ -174,6 +173,7 @@ def test_figures_are_those_of_the_samples_whatever_a_journal_says(plan: Plan) ->
     ("fields", "said"),
     [
         ({"wall_s": 1e308}, "it took longer than its clock counts"),
+        ({"parts": []}, "it holds 0 parts, and its scenario has one"),
         ({"series": {}}, "it holds no samples"),
         ({"series": {"latency": series([5, -5])}}, "one that took no time"),
         ({"series": {"latency": series([5], samples=samples([5.0, float("nan")]))}}, "no time"),
@@ -185,7 +185,10 @@ def test_figures_are_those_of_the_samples_whatever_a_journal_says(plan: Plan) ->
 )
 def test_a_trial_that_cannot_be_is_refused(plan: Plan, fields: dict[str, Any], said: str) -> None:
     step = next(step for step in plan.order if "single-stream" in step.case_id)
-    done = trial(step.index).model_copy(update=fields)
+    done = trial(step.index)
+    if "series" in fields:
+        fields = {"parts": [done.parts[0].model_copy(update=fields)]}
+    done = done.model_copy(update=fields)
     forged = {"case": step.case_id, "trial": done.model_dump(mode="json")}
     with pytest.raises(RefusedInput, match="line 2 of the journal is of a trial that ca") as error:
         restore(plan, [forged])

@@ -15,7 +15,7 @@ from bench.runner.warn import run_warnings
 from bench.suite import Measure
 from bench.system import conditions
 
-from ..examples import results, series, trial
+from ..examples import part, results, series, trial
 from .plans import make
 
 MS = 1_000_000
@@ -38,7 +38,7 @@ def with_series(index: int = 0, name: str = "latency", **fields: Any) -> Trial:
     figures = metrics.latency(made[name], None)
     if name != "latency":
         figures = metrics.throughput("throughput", made[name])
-    return trial(index, series=made, metrics=figures)
+    return trial(index, parts=[part(series=made)], metrics=figures)
 
 
 @pytest.fixture(autouse=True)
