@@ -23,10 +23,12 @@ def lines(text: Text, width: int) -> list[Text]:
         if at and _may_break(plain[at - 1], character):
             last_break = at
         size = get_character_cell_size(character)
-        if used + size > width and character != " ":  # a space may hang over: it is stripped
+        while used + size > width and character != " ":  # a space may hang over: it is stripped
             begin = last_break if last_break > starts[-1] else at
             starts.append(begin)
             used = sum(map(get_character_cell_size, plain[begin:at]))
+            if begin == at:
+                break
         used += size
     found = list(text.divide(starts[1:]))
     for line in found:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
@@ -40,6 +40,7 @@ def test_colours_stay_where_they_were() -> None:
     assert [span.style for span in first.spans] == [span.style for span in second.spans] == ["red"]
 
 
+@example("1、1字、", 3)
 @given(st.text(st.sampled_from("ab ，（）、字。1"), max_size=80), st.integers(2, 30))
 def test_nothing_is_lost_or_too_wide(text: str, width: int) -> None:
     found = lines(text, width)
