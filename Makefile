@@ -19,7 +19,7 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -n 2 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal
 
 bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest tests/benchmarks -o addopts="-q --strict-markers --import-mode=importlib" \

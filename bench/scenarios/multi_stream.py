@@ -6,16 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.bounds import Count
-from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric
 from bench.scenarios import scenario
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
 from bench.scenarios.scenario import Scenario, Seen, only
+
+if TYPE_CHECKING:
+    from bench.results.trial import Metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +55,8 @@ def observe(load: Load, options: Options) -> Observations:
 
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Percentiles of a query's latency."""
+    from bench.figures import metrics  # of the parent: a worker is spared what it needs
+
     seen = only(parts)
     return metrics.latency(seen.series["query"], seen.flops_per_item)
 

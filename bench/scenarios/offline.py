@@ -8,14 +8,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric
 from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
 from bench.scenarios.scenario import Options, Scenario, Seen, only
+
+if TYPE_CHECKING:
+    from bench.results.trial import Metric
 
 ROUND_S = 0.05
 """Least length of a round: long enough that its two synchronizations do not show."""
@@ -70,6 +72,8 @@ def runs_per_round(load: Load) -> int:
 
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Items over time, on inputs that lie on the device and from host to host."""
+    from bench.figures import metrics  # of the parent: a worker is spared what it needs
+
     seen = only(parts)
     return {
         **metrics.throughput("throughput", seen.series["round"]),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from bench.backend import Session
 from bench.bounds import Amount, Count
-from bench.results.trial import Metric, Series
 from bench.scenarios.collect import Load, Observations
 from bench.suite import MOST_BUDGETS, Measure
+
+if TYPE_CHECKING:  # a worker is spared what they need
+    from bench.results.trial import Metric, Series
 
 
 @dataclass(frozen=True, slots=True)

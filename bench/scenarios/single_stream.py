@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric
 from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
 from bench.scenarios.scenario import Options, Scenario, Seen, only
+
+if TYPE_CHECKING:
+    from bench.results.trial import Metric
 
 
 def observe(load: Load, options: Options) -> Observations:
@@ -33,6 +35,8 @@ def observe(load: Load, options: Options) -> Observations:
 
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Percentiles of the latency."""
+    from bench.figures import metrics  # of the parent: a worker is spared what it needs
+
     seen = only(parts)
     return metrics.latency(seen.series["latency"], seen.flops_per_item)
 

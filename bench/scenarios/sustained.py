@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bench.bounds import Amount, Count
-from bench.figures import metrics
 from bench.measure import clock
-from bench.results.trial import Metric
 from bench.scenarios import offline, scenario
 from bench.scenarios.collect import Load, Observations, Observed, Steady, warm_up
 from bench.scenarios.scenario import Length, Scenario, Seen, only
 from bench.suite import Measure
+
+if TYPE_CHECKING:
+    from bench.results.trial import Metric
 
 MAX_ROUNDS = 100_000
 WARMUP_SHARE = 0.1
@@ -64,6 +66,8 @@ def observe(load: Load, options: Options) -> Observations:
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:
     """Items over time, at first and at last. What is left at the end is what a case is known by: a
     median over all of it would rank a device that throttles by its first minutes."""
+    from bench.figures import metrics  # of the parent: a worker is spared what it needs
+
     seen = only(parts)
     rounds = seen.series["round"]
     return {

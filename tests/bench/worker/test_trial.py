@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -69,3 +71,16 @@ def test_a_session_of_another_kind_is_unsupported(ran: Any) -> None:
     end, phases = ran(needs=Decoder)
     assert (end["status"], phases) == ("unsupported", ["load"])
     assert end["reason"] == "the scenario single-stream is for another kind of model than resnet8"
+
+
+def test_a_worker_is_spared_what_only_the_parent_needs() -> None:
+    """A tenth of a second in every trial."""
+    code = (
+        "import sys\n"
+        "from bench import scenarios\n"
+        "from bench.worker import probe, search, trial\n"
+        "[scenarios.get(name) for name in scenarios.names()]\n"
+        "print(*sorted({'pydantic', 'rich', 'typer'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
