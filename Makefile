@@ -32,7 +32,7 @@ test-gpu: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest -m gpu -v -rs
 
 schema: $(VENV)/installed-dev
-	$(VENV)/bin/python -m tests.test_schema
+	$(VENV)/bin/python -m tests.schema > results/schema.json
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis .benchmarks

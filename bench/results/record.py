@@ -23,13 +23,14 @@ class Record(BaseModel):
         strict=True,
         allow_inf_nan=False,
         ser_json_inf_nan="null",
-        use_attribute_docstrings=True,  # into the published schema
         defer_build=True,  # a command builds what it reads or writes, and no import builds anything
     )
 
 
 class Samples(Record):
     """Packed raw samples; results/README.md shows how to read them."""
+
+    model_config = ConfigDict(use_attribute_docstrings=True)  # made before tests/schema.py asks
 
     dtype: Literal["int64", "float64"]
     """Whether the samples are whole numbers or not."""

@@ -66,11 +66,11 @@ def test_warm_up_is_kept_and_marked(cli: Cli, suite: Write) -> None:
 
 
 def test_order_is_seeded_and_interleaved(cli: Cli) -> None:
-    args = ["run", "smoke", "-t", "simulated@sim:0", "--trials", "3"]
+    args = ["run", "smoke", "-t", "simulated@sim:0", "--trials", "2"]
     args += ["-b", "1"]  # a search has no say in the order
-    orders = [cli.json(*args, "--seed", seed)["run"]["order"] for seed in ("1", "1", "2")]
+    orders = [cli.json(*args, "--seed", seed)["run"]["order"] for seed in ("1", "1", "4")]
     assert orders[0] == orders[1] != orders[2]
-    for block in range(3):
+    for block in range(2):
         cases = [step.split("#")[0] for step in orders[0][2 * block : 2 * block + 2]]
         assert len(set(cases)) == 2
 

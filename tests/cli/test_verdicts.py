@@ -169,8 +169,8 @@ def test_a_search_that_hit_its_cap_is_said(run: Run) -> None:
 
 
 def test_more_than_the_datasheet_allows_is_said_in_the_file(cli: Cli, run: Run) -> None:
-    args = ["smoke", "-m", "yolox-nano", "-s", "single-stream", "--strict", "--budget", "0.01"]
-    results, code = run(*args, "-o", "r.json", options="latency_us=2")
+    args = ["smoke", "-m", "resnet50", "-s", "single-stream", "--strict", "--budget", "0.01"]
+    results, code = run(*args, "-o", "r.json", options="latency_us=40")
     (case,) = results["cases"]
     assert (case["status"], code) == ("ok", 3)
     texts = {one["text"]: one["case"] for one in results["warnings"]}
