@@ -22,13 +22,16 @@ def pairs() -> Iterator[tuple[Path, Path]]:
 
 
 def shape(text: str) -> list[str]:
-    """What a translation keeps: levels of headings, code without comments, rows of tables."""
+    """What a translation keeps: levels of headings, code without comments, lines of what a program
+    printed, rows of tables."""
     kept = []
-    in_code = False
+    in_code = ""
     for line in map(str.lstrip, text.splitlines()):
         if line.startswith("```"):
-            in_code = not in_code
+            in_code = "" if in_code else line
             kept.append(line)
+        elif in_code == "```text":
+            kept.append("printed")
         elif in_code:
             kept.append(re.sub(r"\s+# .*|^# .*", "", line))
         elif line.startswith("#"):

@@ -22,7 +22,7 @@ from rich.text import Text
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
-FILE = "results/reference/xeon-2-cores-quick.json"
+FILE = "results/reference/epyc-2-cores-quick.json"
 PICTURES = {"run.svg": "en", "run.zh.svg": "zh"}
 WIDTH = 100
 CELL, LINE, BASE, MARGIN = 8.4, 18, 13, 14
