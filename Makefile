@@ -10,7 +10,7 @@ TORCH ?= $(shell grep '^torch==' constraints.txt)
 TORCH_INDEX ?= $(if $(NVIDIA),,https://download.pytorch.org/whl/cpu)
 PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $(VENV)/constraints.txt
 
-.PHONY: run test bench test-adapters test-gpu schema clean
+.PHONY: run test bench test-npu test-adapters test-gpu schema clean
 
 run: $(VENV)/installed
 	$(VENV)/bin/hetbench run quick
@@ -19,11 +19,15 @@ test: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
-	$(VENV)/bin/python -m pytest -n 3 --dist worksteal
+	$(VENV)/bin/python -m pytest -n 3 --dist worksteal --ignore=tests/reference_npu
 
 bench: $(VENV)/installed-dev
 	$(VENV)/bin/python -m pytest tests/benchmarks -o addopts="-q --strict-markers --import-mode=importlib" \
 		--benchmark-columns=median,iqr,rounds
+
+# A real asynchronous device, built with g++ when it is first asked for.
+test-npu: $(VENV)/installed-dev
+	$(VENV)/bin/python -m pytest -n 2 tests/reference_npu
 
 test-adapters: $(VENV)/installed-dev
 	$(VENV)/bin/python tests/adapters/run.py

@@ -24,8 +24,6 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 LONG = (
-    "tests/reference_npu/test_refnpu.py::test_the_unmodified_torch_backend_measures_it",
-    "tests/reference_npu/test_conformance.py",
     "tests/test_wheel.py",
     "tests/cli/test_run_real.py",
     "tests/cli/test_axes.py",
