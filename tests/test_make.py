@@ -165,7 +165,11 @@ def first(lines: list[str], found: Callable[[str], bool]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("target", "ends"), [("run", "hetbench run quick"), ("test", "pytest -n 3 --dist worksteal --ignore=tests/reference_npu")]
+    ("target", "ends"),
+    [
+        ("run", "hetbench run quick"),
+        ("test", "pytest -n 3 --dist worksteal --ignore=tests/reference_npu"),
+    ],
 )
 def test_the_two_commands_set_up_and_go(target: str, ends: str) -> None:
     lines = commands(target)
