@@ -15,6 +15,7 @@ PIP = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -c $
 run: $(VENV)/installed
 	$(VENV)/bin/hetbench run quick
 
+# Three at once also on two cores: tests wait for processes much of their time.
 test: $(VENV)/installed-dev
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .

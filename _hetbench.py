@@ -15,7 +15,8 @@ from pathlib import Path
 def main() -> None:
     """Entry point of the command. Ctrl-C while it loads ends it at once, with nothing to say."""
     interrupted = signal.getsignal(signal.SIGINT)
-    if interrupted is signal.default_int_handler:  # not in a shell's background job
+    ours = interrupted is signal.default_int_handler  # not in a shell's background job
+    if ours:
         signal.signal(signal.SIGINT, lambda number, frame: os._exit(130))
     spec = spec_from_file_location("bench", Path(__file__).with_name("bench") / "__init__.py")
     if spec is None or spec.loader is None:
@@ -27,5 +28,6 @@ def main() -> None:
 
     from bench.cli import main as command
 
-    signal.signal(signal.SIGINT, interrupted)
+    if ours:
+        signal.signal(signal.SIGINT, interrupted)
     command()

@@ -104,7 +104,9 @@ def excess(case: Case, device: Named) -> str | None:
     found = share(case, device)
     if found is None or found <= 1:
         return None
+    # rounded up, so that what is above never reads as 100
+    percent = math.ceil(1000 * found) / 10
     return (
-        f"{100 * found:.0f} % of what the datasheet allows: the measurement is wrong, or the "
-        "datasheet's entry is"
+        f"{percent:g} % of what the datasheet allows: the measurement is wrong, or the datasheet's "
+        "entry is"
     )

@@ -61,10 +61,8 @@ def execute(
             for number, step in enumerate(together, done):
                 case = cases[step.case_id]
                 listener.trial_started(case, step.index, number, len(plan.order))
-                worker = Worker(
-                    *(case, plan.target(case), states[case.id]),
-                    *(plan.seed, meters[case.target], listener),
-                )
+                target, state, meter = plan.target(case), states[case.id], meters[case.target]
+                worker = Worker(case, target, state, plan.seed, meter, listener)
                 running.append(Attempt(case, [worker], step.index, positions[step]))
             trial.run(list(running), finish)
     except KeyboardInterrupt:

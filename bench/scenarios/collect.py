@@ -131,15 +131,18 @@ def collect(
         over = elapsed_s >= budget_s
 
 
-def keep_busy(take: Take, duration_s: float, load: Load, sample_ns: float) -> tuple[int, int, int]:
-    """Steady load for the duration; returns the stamps at its ends and the samples taken."""
+def keep_busy(name: str, take: Take, load: Load, seen: Observed) -> list[Steady]:
+    """Steady load for the energy of a series that was `seen`; none where no power is read."""
+    if not load.power:
+        return []
     now = load.now
-    count = max(1, int(0.2e9 / max(sample_ns, 1)))
+    typical = float(np.median(seen.samples[seen.warmup :]))
+    count = max(1, int(0.2e9 / max(typical, 1)))
     start = now()
     taken = 0
-    while now() - start < duration_s * 1e9:
+    while now() - start < load.measure.energy_s * 1e9:
         taken += len(take(taken, count))
-    return start, now(), taken
+    return [Steady(name, start, now(), taken * seen.items_per_sample)]
 
 
 def _chunk(samples: list[int], budget_s: float) -> int:

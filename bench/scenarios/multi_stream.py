@@ -8,12 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.bounds import Count
 from bench.measure import clock
 from bench.scenarios import scenario
-from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
+from bench.scenarios.collect import Load, Observations, collect, keep_busy
 from bench.scenarios.scenario import Scenario, Seen, only
 
 if TYPE_CHECKING:
@@ -45,12 +43,7 @@ def observe(load: Load, options: Options) -> Observations:
         ]
 
     seen = collect(take, load, load.measure.budget_s, items)
-    windows = []
-    if load.power:
-        typical = float(np.median(seen.samples[seen.warmup :]))
-        start, end, queries = keep_busy(take, load.measure.energy_s, load, typical)
-        windows.append(Steady("query", start, end, queries * items))
-    return Observations({"query": seen}, windows)
+    return Observations({"query": seen}, keep_busy("query", take, load, seen))
 
 
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:

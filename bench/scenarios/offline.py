@@ -10,10 +10,8 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.measure import clock
-from bench.scenarios.collect import Load, Observations, Steady, Take, collect, keep_busy
+from bench.scenarios.collect import Load, Observations, Take, collect, keep_busy
 from bench.scenarios.scenario import Options, Scenario, Seen, only
 
 if TYPE_CHECKING:
@@ -45,11 +43,7 @@ def observe(load: Load, options: Options) -> Observations:
     share = measure.budget_s * END_TO_END_SHARE
     stage_all(load)
     seen = collect(resident, load, measure.budget_s - share, items, LEAST_ROUNDS)
-    windows = []
-    if load.power:
-        typical = float(np.median(seen.samples[seen.warmup :]))
-        start, end, rounds = keep_busy(resident, measure.energy_s, load, typical)
-        windows.append(Steady("round", start, end, rounds * items))
+    windows = keep_busy("round", resident, load, seen)
     transfers: Take = with_transfers
     outside = collect(transfers, load, share, items, LEAST_ROUNDS)
     return Observations({"round": seen, "end_to_end_round": outside}, windows)

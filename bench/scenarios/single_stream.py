@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from bench.measure import clock
-from bench.scenarios.collect import Load, Observations, Steady, collect, keep_busy
+from bench.scenarios.collect import Load, Observations, collect, keep_busy
 from bench.scenarios.scenario import Options, Scenario, Seen, only
 
 if TYPE_CHECKING:
@@ -25,12 +23,7 @@ def observe(load: Load, options: Options) -> Observations:
 
     session.synchronize()
     seen = collect(take, load, load.measure.budget_s, load.items_per_run)
-    windows = []
-    if load.power:
-        typical = float(np.median(seen.samples[seen.warmup :]))
-        start, end, runs = keep_busy(take, load.measure.energy_s, load, typical)
-        windows.append(Steady("latency", start, end, runs * load.items_per_run))
-    return Observations({"latency": seen}, windows)
+    return Observations({"latency": seen}, keep_busy("latency", take, load, seen))
 
 
 def figures(parts: Sequence[Seen]) -> dict[str, Metric]:

@@ -189,6 +189,9 @@ def test_the_share_of_the_datasheet() -> None:
     fields = {"summary": {LATENCY: summary(1e6), "achieved_flops_per_s": summary(989.4e12)}}
     beyond = known.model_copy(update={"cases": [case("torch@cuda:0", precision="tf32", **fields)]})
     assert "200 % of what the datasheet allows" in shown(beyond)
+    fields["summary"]["achieved_flops_per_s"] = summary(494.8e12)
+    hardly = known.model_copy(update={"cases": [case("torch@cuda:0", precision="tf32", **fields)]})
+    assert "100.1 % of what the datasheet allows" in shown(hardly)
 
 
 def test_fidelity_says_what_it_is() -> None:

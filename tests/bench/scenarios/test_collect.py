@@ -175,11 +175,14 @@ def test_a_noisy_warm_up_does_not_count_for_the_estimate() -> None:
 
 
 def test_a_steady_load_for_energy_lasts_as_long_as_asked() -> None:
-    one = load()
+    one, silent = load(power=True, items=4, energy_s=6.0), load()
 
     def take(first: int, count: int) -> list[int]:
         return clock.latencies(one.session, one.slots, first, count, one.now)
 
-    start, end, taken = keep_busy(take, 6.0, one, MS)
-    assert 6.0e9 <= end - start <= 6.3e9
-    assert taken == fake(one).runs == (end - start) / MS
+    seen = Observed([9 * MS, MS, MS], 1, True, "budget", 4, 0, 1)
+    (window,) = keep_busy("latency", take, one, seen)
+    length_ns = window.end_ns - window.start_ns
+    assert window.name == "latency" and 6.0e9 <= length_ns <= 6.3e9
+    assert window.items == 4 * fake(one).runs == 4 * length_ns / MS
+    assert keep_busy("latency", take, silent, seen) == []
